@@ -1,0 +1,27 @@
+"""Time: aware UTC inside, the business day in Asia/Jakarta (WIB, no daylight saving)."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+JAKARTA = ZoneInfo("Asia/Jakarta")
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC: the only source of time in the project."""
+    return datetime.now(UTC)
+
+
+def business_date(at: datetime) -> date:
+    """The business day (WIB, midnight to midnight) on which the moment `at` falls."""
+    return at.astimezone(JAKARTA).date()
+
+
+def yesterday(at: datetime | None = None) -> date:
+    """The business day before the one of `at` (default: now)."""
+    return business_date(at or now()) - timedelta(days=1)
+
+
+def day_bounds(day: date) -> tuple[datetime, datetime]:
+    """First instant of the business day, and first instant of the next one, in UTC."""
+    start = datetime.combine(day, time.min, JAKARTA)
+    return start.astimezone(UTC), (start + timedelta(days=1)).astimezone(UTC)

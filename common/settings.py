@@ -1,0 +1,207 @@
+"""Settings from the environment: prefix `JEMBATAN_`, nesting `__` (docs/settings.md lists them).
+
+A key value may be the text itself or a path to a file that holds it (container secrets).
+"""
+
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GATEWAYS = ("gopay", "ovo", "linkaja")
+SANDBOX_MARK = "sandbox-"  # every key that the sandbox hands out starts with this
+
+
+class FeePlan(BaseModel):
+    """What the gateway keeps of one payment: `percent` % plus `fixed` rupiah, half up to whole rupiah."""
+
+    percent: Decimal = Field(ge=0, le=100, max_digits=7, decimal_places=4)
+    fixed: Decimal = Field(default=Decimal(0), ge=0, le=1_000_000, decimal_places=2)
+
+
+class ReportSource(BaseModel):
+    """Where a gateway's settlement report comes from, and how it is laid out."""
+
+    source: Literal["http", "drop", "snap"] | None = None
+    layout: str = "canonical"
+    url: str | None = Field(default=None, description="for http: address with {date}, {yyyymmdd}")
+    username: SecretStr | None = Field(default=None, description="for http: Basic authentication")
+    password: SecretStr = SecretStr("")
+    directory: Path | None = Field(default=None, description="for drop: folder that the gateway fills")
+    pattern: str = Field(default="*{date}*", description="for drop: file names of one day; {date}, {yyyymmdd}")
+    path: str = Field(default="/v1.0/transaction-history-list", description="for snap: path of service 12")
+    page_size: int = Field(default=50, ge=1, le=50)
+    give_up_after_hours: float = Field(default=10, description="a report this late needs a person")
+
+
+class Service(BaseModel):
+    """What every outside service has: an address, time-outs in seconds, calls a second."""
+
+    base_url: str = ""
+    connect_timeout: float = 3.0
+    read_timeout: float = 15.0
+    rate: float = Field(default=50.0, gt=0, description="calls a second")
+
+
+class Gateway(Service):
+    """A wallet's gateway, with its fee plan and the source of its settlement reports."""
+
+    fee: FeePlan
+    report: ReportSource = ReportSource()
+    tolerance: Decimal = Field(default=Decimal(0), ge=0, description="rupiah by which amounts may differ")
+
+
+class Midtrans(Gateway):
+    """GoPay through the Midtrans Core API."""
+
+    server_key: SecretStr = SecretStr("")
+
+
+class Snap(Gateway):
+    """A wallet behind the national SNAP interface."""
+
+    profile: str = "doku"
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    private_key: SecretStr = SecretStr("")
+    partner_id: str = ""
+    merchant_id: str = ""
+    channel_id: str = ""
+
+
+_GATEWAY_DEFAULTS = (("gopay", "2.0", None), ("ovo", "1.5", "doku"), ("linkaja", "1.5", "nicepay"))
+
+
+def _plan(percent: str) -> FeePlan:
+    return FeePlan(percent=Decimal(percent))
+
+
+class Settings(BaseSettings):
+    """The whole configuration. In `sandbox` every address defaults to the local sandbox."""
+
+    model_config = SettingsConfigDict(env_prefix="JEMBATAN_", env_nested_delimiter="__", extra="ignore")
+
+    env: Literal["sandbox", "production"] = "sandbox"
+    home: Path = Path.home() / ".jembatan"
+    database_url: str | None = Field(default=None, description="PostgreSQL 18; default: the embedded one")
+    prefect_api_url: str | None = Field(default=None, description="default: the local Prefect server")
+    public_url: str | None = None
+    api_port: int = 8400
+    prefect_port: int = 4200
+    sandbox_port: int = 8410
+    sandbox_url: str = "http://127.0.0.1:8410"
+    cutoff_grace: int = Field(default=30, ge=0, le=1440, description="minutes before midnight: timing")
+    catch_up_days: int = Field(default=14, ge=0, le=366, description="how far back a missed night is caught up")
+    report_size_limit: int = Field(default=2 * 1024**3, description="bytes of one report once unpacked")
+
+    gopay: Midtrans = Midtrans(fee=_plan("2.0"))
+    ovo: Snap = Snap(fee=_plan("1.5"), profile="doku")
+    linkaja: Snap = Snap(fee=_plan("1.5"), profile="nicepay")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keep_defaults(cls, values: Any) -> Any:
+        """A gateway section that is set in part keeps its fee plan and profile ."""
+        if isinstance(values, dict):
+            for name, percent, profile in _GATEWAY_DEFAULTS:
+                section = values.get(name)
+                if isinstance(section, dict):
+                    fee = section.setdefault("fee", {})
+                    if isinstance(fee, dict):
+                        fee.setdefault("percent", percent)
+                    if profile:
+                        section.setdefault("profile", profile)
+        return values
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Settings":
+        if self.env == "sandbox":
+            self._point_to_sandbox()
+        else:
+            self._refuse_sandbox()
+        return self
+
+    def gateway(self, name: str) -> Gateway:
+        """The section of one gateway; raises KeyError for a name that is none."""
+        if name not in GATEWAYS:
+            raise KeyError(name)
+        section: Gateway = getattr(self, name)
+        return section
+
+    def _point_to_sandbox(self) -> None:
+        """Fill what is not set with the sandbox's addresses and keys (sandbox/README.md)."""
+        for name in GATEWAYS:
+            section = self.gateway(name)
+            section.base_url = section.base_url or f"{self.sandbox_url}/{name}"
+        if not self.gopay.server_key.get_secret_value():
+            self.gopay.server_key = SecretStr(f"{SANDBOX_MARK}SB-Mid-server-jembatan")
+        for name in ("ovo", "linkaja"):
+            snap: Snap = getattr(self, name)
+            snap.client_id = snap.client_id or f"{SANDBOX_MARK}{name}"
+            snap.partner_id = snap.partner_id or snap.client_id
+            snap.merchant_id = snap.merchant_id or f"{SANDBOX_MARK}merchant"
+            snap.channel_id = snap.channel_id or "95221"
+            if not snap.client_secret.get_secret_value():
+                snap.client_secret = SecretStr(f"{SANDBOX_MARK}{name}-secret")
+            if not snap.private_key.get_secret_value():
+                snap.private_key = SecretStr(str(self.home / "keys" / f"{SANDBOX_MARK}client.pem"))
+        defaults = {
+            "gopay": ReportSource(
+                source="http",
+                layout="midtrans-transactions",
+                url=f"{self.gopay.base_url}/reports/transactions-{{date}}.csv",
+                username=self.gopay.server_key,
+            ),
+            "ovo": ReportSource(source="snap", layout="snap-history"),
+            "linkaja": ReportSource(
+                source="http",
+                layout="canonical",
+                url=f"{self.linkaja.base_url}/reports/settlement-{{date}}.csv.gz",
+                username=SecretStr(self.linkaja.client_id),
+                password=self.linkaja.client_secret,
+            ),
+        }
+        for name, default in defaults.items():
+            section = self.gateway(name)
+            if section.report.source is None:
+                section.report = default
+
+    def _refuse_sandbox(self) -> None:
+        """Production starts with no sandbox key, sandbox host or sandbox merchant in it."""
+        for name in GATEWAYS:
+            section = self.gateway(name)
+            texts = [value for value in _texts(section.model_dump()) if value]
+            if any(text.startswith(SANDBOX_MARK) or "SB-Mid-" in text for text in texts):
+                raise ValueError(f"production refuses the sandbox key in the section {name.upper()}")
+            if any("sandbox" in text or self.sandbox_url in text for text in texts if "://" in text):
+                raise ValueError(f"production refuses the sandbox address in the section {name.upper()}")
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, SecretStr):
+        return [value.get_secret_value()]
+    return [value] if isinstance(value, str) else []
+
+
+def secret_text(value: SecretStr) -> str:
+    """The secret itself, read from its file where the setting is a path to one."""
+    text = value.get_secret_value()
+    if text.startswith(("/", "./", "~")):
+        return Path(text).expanduser().read_text(encoding="utf-8").strip()
+    return text
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
