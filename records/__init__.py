@@ -1,0 +1,1 @@
+"""What we remember: payments, process runs, reconciliations; their rules, queries and migrations."""

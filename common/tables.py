@@ -1,0 +1,459 @@
+"""Delimited files and sheets as batches of text columns: strict, streamed, with true line numbers.
+
+Nothing is interpreted here: every cell stays the text that the file holds. A line that has not as many
+columns as the header is rejected by its line number; a file that cannot be read as a table is unusable.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import fastexcel
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from common.errors import UnusableFile
+
+BLOCK = 4 * 1024**2
+LONGEST_LINE = 1024**2
+HEADER_WITHIN_LINES = 20
+Encoding = Literal["auto", "utf-8", "latin-1"]
+
+
+@dataclass(frozen=True)
+class RejectedLine:
+    """A line whose shape is wrong: it has other than the header's number of columns."""
+
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some lines of the file: one text array per header cell, the line number of each row."""
+
+    columns: list[pa.StringArray]
+    lines: npt.NDArray[np.int32]
+    rejected: list[RejectedLine]
+
+
+@dataclass
+class Survey:
+    """What one pass over the raw bytes tells before anything is parsed."""
+
+    bytes: int = 0
+    is_utf8: bool = True
+    has_quotes: bool = False
+    has_blank_lines: bool = False
+    has_nul: bool = False
+    ends_with_newline: bool = True
+
+
+@dataclass
+class Table:
+    """An opened file: its header cells, what stands above the header, and its lines in batches."""
+
+    name: str
+    path: Path
+    header: list[str]
+    delimiter: str
+    header_line: int = 1
+    preamble: list[list[str]] = field(default_factory=list)
+    survey: Survey = field(default_factory=Survey)
+    encoding: str = "utf-8"
+    sheet: pa.Table | None = None
+
+    def batches(self) -> Iterator[Batch]:
+        """The lines after the header, in order; memory stays at a few blocks whatever the size."""
+        return self._sheet_batches() if self.sheet is not None else self._csv_batches()
+
+    def _csv_batches(self) -> Iterator[Batch]:
+        width = len(self.header)
+        names = [f"c{index}" for index in range(width)]
+        pending: list[tuple[int, int, str]] = []
+
+        def refuse(row: Any) -> str:
+            pending.append((row.number, row.actual_columns, row.text))
+            return "skip"
+
+        reader = _open_arrow(self, names, refuse)
+        if reader is None:
+            return
+        counter = _LineCounter(self.header_line, self.survey.has_quotes)
+        while True:
+            try:
+                block = reader.read_next_batch()
+            except StopIteration:
+                break
+            except pa.ArrowInvalid as error:
+                raise UnusableFile(self.name, _why_unreadable(error), line=counter.line + 1) from None
+            refused, pending[:] = list(pending), []
+            columns = list(block.columns)
+            lines, rejected = counter.number(columns, block.num_rows, refused, width, self.survey)
+            if self.survey.has_blank_lines:
+                columns, lines = _without_blank_lines(columns, lines)
+            yield Batch(columns, lines, rejected)
+        if pending:  # the last lines were all refused: no batch came after them
+            _, rejected = counter.number([], 0, pending, width, self.survey)
+            yield Batch([pa.array([], pa.string()) for _ in names], np.empty(0, np.int32), rejected)
+
+    def _sheet_batches(self) -> Iterator[Batch]:
+        assert self.sheet is not None
+        done = 0
+        for block in self.sheet.to_batches(max_chunksize=100_000):
+            lines = np.arange(done, done + block.num_rows, dtype=np.int32) + self.header_line + 1
+            done += block.num_rows
+            columns, lines = _without_blank_lines(
+                [pc.fill_null(column, "") for column in block.columns], lines.astype(np.int32)
+            )
+            yield Batch(columns, lines, [])
+
+
+class _LineCounter:
+    """Turns Arrow's row numbers into line numbers, counting the line ends inside quoted cells."""
+
+    def __init__(self, header_line: int, has_quotes: bool) -> None:
+        self.next_row = header_line + 1
+        self.inner = 0
+        self.has_quotes = has_quotes
+
+    @property
+    def line(self) -> int:
+        return self.next_row - 1 + self.inner
+
+    def number(
+        self,
+        columns: list[pa.StringArray],
+        rows: int,
+        refused: list[tuple[int, int, str]],
+        width: int,
+        survey: Survey,
+    ) -> tuple[npt.NDArray[np.int32], list[RejectedLine]]:
+        """Line numbers of `rows` good rows and of the refused ones between and after them."""
+        total = rows + len(refused)
+        numbers = np.arange(self.next_row, self.next_row + total, dtype=np.int64)
+        places = np.array([number for number, _, _ in refused], dtype=np.int64)
+        is_refused = np.isin(numbers, places)
+        inner = np.zeros(total, dtype=np.int64)
+        if self.has_quotes:
+            inside = np.zeros(rows, dtype=np.int64)
+            for column in columns:
+                inside += pc.count_substring(column, "\n").to_numpy(zero_copy_only=False)
+            inner[~is_refused] = inside
+            inner[is_refused] = [text.count("\n") for _, _, text in refused]
+        before = self.inner + np.cumsum(inner) - inner
+        lines = (numbers + before).astype(np.int32)
+        self.next_row += total
+        self.inner += int(inner.sum())
+        rejected = [
+            RejectedLine(int(line), _shape_reason(found, width), text)
+            for line, (_, found, text) in zip(lines[is_refused], refused, strict=True)
+        ]
+        return lines[~is_refused], rejected
+
+
+def open_table(
+    path: Path,
+    name: str,
+    *,
+    required: list[set[str]],
+    delimiter: str = "auto",
+    encoding: Encoding = "auto",
+    size_limit: int = 2 * 1024**3,
+    scratch: Path | None = None,
+) -> Table:
+    """Open a CSV (plain or gzip) or XLSX file and find its header.
+
+    required: for each column that must be there, the header words it may have; the header is the first
+    of the first 20 lines that has them all. scratch: folder for an unpacked copy of a gzip file.
+    Raises UnusableFile naming what is wrong: empty, wrong delimiter, missing column, too large, damaged.
+    """
+    with path.open("rb") as raw:
+        magic = raw.read(4)
+    if magic[:2] == b"\x1f\x8b":
+        path = _unpack(path, name, size_limit, (scratch or path.parent) / f"{path.name}.unpacked")
+    elif magic == b"PK\x03\x04":
+        return _open_sheet(path, name, required, size_limit)
+    survey = _survey(path, name, size_limit)
+    if survey.bytes == 0:
+        raise UnusableFile(name, "the file is empty")
+    if encoding == "utf-8" and not survey.is_utf8:
+        raise UnusableFile(name, "the file is not UTF-8, as its layout says it is")
+    chosen = "utf-8" if survey.is_utf8 and encoding != "latin-1" else "latin-1"
+    rows, line_ends = _first_rows(path, chosen)
+    _refuse_markup(name, rows)
+    choice, index = _find_header(name, rows, required, delimiter)
+    split = [_split(row, choice) for row in rows[: index + 1]]
+    return Table(
+        name=name,
+        path=path,
+        header=[cell.strip() for cell in split[index]],
+        delimiter=choice,
+        header_line=line_ends[index],
+        preamble=split[:index],
+        survey=survey,
+        encoding=chosen,
+    )
+
+
+def columns_of(table: Table, wanted: dict[str, set[str]]) -> dict[str, int]:
+    """Position of each wanted column, by the header words it may have; the first that fits."""
+    return {
+        name: next(i for i, cell in enumerate(table.header) if cell.casefold() in words)
+        for name, words in wanted.items()
+        if any(cell.casefold() in words for cell in table.header)
+    }
+
+
+def _open_arrow(table: Table, names: list[str], refuse: Any) -> Any:
+    try:
+        return pyarrow.csv.open_csv(
+            table.path,
+            pyarrow.csv.ReadOptions(
+                use_threads=False,
+                block_size=BLOCK,
+                skip_rows=table.header_line,
+                column_names=names,
+                encoding=table.encoding,
+            ),
+            pyarrow.csv.ParseOptions(
+                delimiter=table.delimiter,
+                invalid_row_handler=refuse,
+                newlines_in_values=table.survey.has_quotes,
+                ignore_empty_lines=not table.survey.has_blank_lines,
+            ),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):
+            return None
+        raise UnusableFile(table.name, _why_unreadable(error)) from None
+
+
+def _why_unreadable(error: pa.ArrowInvalid) -> str:
+    text = str(error)
+    if "straddling" in text or "out of sync" in text:
+        return "a quoted value is not closed again"
+    return "the file cannot be read as delimited text"
+
+
+def _shape_reason(found: int, width: int) -> str:
+    return f"{found} columns where the header has {width}"
+
+
+def _without_blank_lines(
+    columns: list[pa.StringArray], lines: npt.NDArray[np.int32]
+) -> tuple[list[pa.StringArray], npt.NDArray[np.int32]]:
+    blank = None
+    for column in columns:
+        empty = pc.equal(column, "")
+        blank = empty if blank is None else pc.and_(blank, empty)
+    if blank is None or not pc.any(blank).as_py():
+        return columns, lines
+    keep = pc.invert(blank)
+    return [column.filter(keep) for column in columns], lines[keep.to_numpy(zero_copy_only=False)]
+
+
+def _survey(path: Path, name: str, size_limit: int) -> Survey:
+    """One fast pass over the bytes; refuses what is no text table before a parser sees it."""
+    found = Survey()
+    tail = b""
+    line, since_newline = 1, 0
+    decoder = _Utf8Check()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            found.bytes += len(block)
+            if found.bytes > size_limit:
+                raise UnusableFile(name, f"the file is larger than the limit of {size_limit:,} bytes")
+            newlines = block.count(b"\n")
+            line += newlines
+            since_newline = len(block) - block.rfind(b"\n") - 1 if newlines else since_newline + len(block)
+            if since_newline > LONGEST_LINE:
+                raise UnusableFile(
+                    name, f"a line is longer than {LONGEST_LINE:,} bytes", line=line, seen=_seen(block)
+                )
+            seam = tail + block[:4]
+            found.has_quotes = found.has_quotes or b'"' in block
+            found.has_nul = found.has_nul or b"\x00" in block
+            found.has_blank_lines = found.has_blank_lines or any(
+                blank in part for blank in (b"\n\n", b"\n\r\n") for part in (block, seam)
+            )
+            found.is_utf8 = found.is_utf8 and decoder.feed(block)
+            tail = block[-4:]
+    found.is_utf8 = found.is_utf8 and decoder.finish()
+    found.ends_with_newline = tail.endswith(b"\n")
+    return found
+
+
+class _Utf8Check:
+    """Whether bytes that come in blocks are valid UTF-8 (a character may span two blocks)."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
+
+    def feed(self, block: bytes) -> bool:
+        if block.isascii() and not self._decoder.getstate()[0]:
+            return True
+        try:
+            self._decoder.decode(block)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def finish(self) -> bool:
+        return not self._decoder.getstate()[0]
+
+
+def _unpack(path: Path, name: str, size_limit: int, target: Path) -> Path:
+    """The gzip file unpacked beside it, stopped at the size limit and at a line without end."""
+    size = since_newline = 0
+    try:
+        with gzip.open(path, "rb") as packed, target.open("wb") as out:
+            while block := packed.read(1024**2):
+                size += len(block)
+                since_newline = 0 if b"\n" in block else since_newline + len(block)
+                if size > size_limit:
+                    raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")
+                if since_newline > LONGEST_LINE:
+                    raise UnusableFile(
+                        name, f"unpacked, a line is longer than {LONGEST_LINE:,} bytes", seen=_seen(block)
+                    )
+                out.write(block)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        target.unlink(missing_ok=True)
+        raise UnusableFile(name, "the gzip file is damaged or cut off") from None
+    except UnusableFile:
+        target.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def _seen(block: bytes) -> str:
+    return block[:80].decode("latin-1").replace("\x00", "␀")
+
+
+def _first_rows(path: Path, encoding: str) -> tuple[list[str], list[int]]:
+    """The first lines as text, quoted line ends kept together, and the line on which each ends."""
+    with path.open("rb") as stream:
+        text = stream.read(LONGEST_LINE).removeprefix(codecs.BOM_UTF8).decode(encoding, "ignore")
+    rows: list[str] = []
+    ends: list[int] = []
+    current = ""
+    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        current += line
+        if current.count('"') % 2 == 0:
+            rows.append(current.rstrip("\n"))
+            ends.append(number)
+            current = ""
+        if len(rows) == HEADER_WITHIN_LINES:
+            break
+    return rows, ends
+
+
+def _split(row: str, delimiter: str) -> list[str]:
+    return next(csv.reader([row], delimiter=delimiter), [])
+
+
+def _refuse_markup(name: str, rows: list[str]) -> None:
+    start = next((row.strip() for row in rows if row.strip()), "")
+    if start[:1] == "<":
+        raise UnusableFile(name, "this is a web page, not a report", line=1, seen=start)
+
+
+def _find_header(name: str, rows: list[str], required: list[set[str]], delimiter: str) -> tuple[str, int]:
+    """Delimiter and row index of the header; raises UnusableFile with the nearest miss."""
+    nearest: tuple[int, int, str, list[str]] = (-1, 0, ",", [])
+    for choice in [delimiter] if delimiter != "auto" else [",", ";"]:
+        for index, row in enumerate(rows):
+            cells = [cell.strip().casefold() for cell in _split(row, choice)]
+            present = sum(1 for words in required if words & set(cells))
+            if present == len(required):
+                _refuse_twice(name, index, cells, required)
+                return choice, index
+            if present > nearest[0]:
+                nearest = (present, index, choice, cells)
+    present, index, choice, cells = nearest
+    seen = rows[index] if rows else ""
+    if present <= 1 and len(cells) <= 1:
+        raise UnusableFile(
+            name,
+            "the header does not split into columns: the delimiter is not "
+            + ("',' or ';'" if delimiter == "auto" else repr(delimiter)),
+            line=index + 1,
+            seen=seen,
+        )
+    missing = [sorted(words)[0] for words in required if not words & set(cells)]
+    raise UnusableFile(
+        name, f"the header lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}", line=index + 1, seen=seen
+    )
+
+
+def _refuse_twice(name: str, index: int, cells: list[str], required: list[set[str]]) -> None:
+    for words in required:
+        fitting = [cell for cell in cells if cell in words]
+        if len(fitting) > len(set(fitting)):
+            raise UnusableFile(name, f"the header has the column {fitting[0]} twice", line=index + 1)
+
+
+def _open_sheet(path: Path, name: str, required: list[set[str]], size_limit: int) -> Table:
+    """First sheet of an XLSX workbook, every cell as the text it shows."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > size_limit:
+                raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")
+            _refuse_bomb(archive, name, size_limit)
+        sheet = fastexcel.read_excel(path).load_sheet(
+            0, header_row=None, skip_rows=0, dtypes="string"
+        )
+    except (zipfile.BadZipFile, fastexcel.FastExcelError):
+        raise UnusableFile(name, "the workbook is damaged or is no XLSX file") from None
+    table = pa.table(pa.record_batch(sheet))
+    rows = [
+        ["" if cell is None else str(cell) for cell in row.values()]
+        for row in table.slice(0, HEADER_WITHIN_LINES).to_pylist()
+    ]
+    if not rows:
+        raise UnusableFile(name, "the file is empty")
+    quoted = [_as_csv(row) for row in rows]
+    _, index = _find_header(name, quoted, required, ",")
+    return Table(
+        name=name,
+        path=path,
+        header=[cell.strip() for cell in rows[index]],
+        delimiter=",",
+        header_line=index + 1,
+        preamble=rows[:index],
+        sheet=table.slice(index + 1).cast(pa.schema([(n, pa.string()) for n in table.column_names])),
+    )
+
+
+def _as_csv(cells: list[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow(cells)
+    return out.getvalue()
+
+
+def _refuse_bomb(archive: zipfile.ZipFile, name: str, size_limit: int) -> None:
+    """Sizes in a zip's directory can lie: read each member once, counting."""
+    total = 0
+    for member in archive.infolist():
+        stream: IO[bytes]
+        with archive.open(member) as stream:
+            while block := stream.read(1024**2):
+                total += len(block)
+                if total > size_limit:
+                    raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")

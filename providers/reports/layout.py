@@ -1,0 +1,110 @@
+"""Layouts: column maps that turn any gateway's report into our canonical line.
+
+A layout is a TOML file. Those shipped lie in `providers/reports/layouts/`, one's own in the folder
+`layouts/` of JEMBATAN_HOME; docs/reports.md walks through writing one.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from common.columns import AmountStyle
+from common.tables import Encoding
+
+SHIPPED = Path(__file__).parent / "layouts"
+FieldName = Literal[
+    "reference", "gateway_reference", "type", "status", "amount", "fee", "currency", "occurred_at"
+]
+FIELDS: tuple[FieldName, ...] = (
+    "reference",
+    "gateway_reference",
+    "type",
+    "status",
+    "amount",
+    "fee",
+    "currency",
+    "occurred_at",
+)
+MAY_BE_ABSENT = {"gateway_reference", "fee"}
+
+
+class UnknownLayout(Exception):
+    """No layout has that name, or its file is not a layout; says which there are or what is wrong."""
+
+
+class Layout(BaseModel):
+    """How one kind of report is written down."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    title: str
+    source: str = Field(description="where the facts about this layout come from")
+    columns: dict[FieldName, list[str]] = Field(description="header words that a column may have")
+    constants: dict[FieldName, str] = Field(default={}, description="value of a field without a column")
+    types: dict[str, Literal["payment", "refund"]] = {"payment": "payment", "refund": "refund"}
+    statuses: dict[str, Literal["paid", "failed", "reversed"]] = {
+        "paid": "paid",
+        "failed": "failed",
+        "reversed": "reversed",
+    }
+    ignore_case: bool = False
+    trim: bool = False
+    delimiter: str = "auto"
+    encoding: Encoding = "auto"
+    amounts: AmountStyle = "plain"
+    time: str = Field(default="iso", description="`iso`, or a form such as `%d/%m/%Y %H:%M:%S`")
+    offset: str = Field(default="+07:00", description="offset of times that carry none")
+    totals: Literal["optional", "required"] = "optional"
+    totals_count_refunds: Literal["added", "subtracted"] = "added"
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Layout":
+        for name in FIELDS:
+            if name not in self.columns and name not in self.constants and name not in MAY_BE_ABSENT:
+                raise ValueError(f"the field {name} has neither a column nor a constant")
+        return self
+
+    @cached_property
+    def wanted(self) -> dict[str, set[str]]:
+        """Header words of each field, folded for comparison."""
+        return {name: {word.casefold() for word in heads} for name, heads in self.columns.items()}
+
+    @cached_property
+    def required(self) -> list[set[str]]:
+        """Header words of every column that a file in this layout must have."""
+        return list(self.wanted.values())
+
+
+def load_layout(name: str, own: Path | None = None) -> Layout:
+    """The layout of that name; one's own goes before a shipped one. Raises UnknownLayout."""
+    for folder in _folders(own):
+        path = folder / f"{name}.toml"
+        if Path(name).name == name and path.is_file():
+            return _read(path)
+    known = ", ".join(sorted(layout.name for layout in layouts(own)))
+    raise UnknownLayout(f"there is no layout {name!r} (there are: {known})")
+
+
+def layouts(own: Path | None = None) -> list[Layout]:
+    """All layouts, one's own first, then the shipped ones; canonical before the others."""
+    found: dict[str, Layout] = {}
+    for folder in _folders(own):
+        for path in sorted(folder.glob("*.toml"), key=lambda path: (path.stem != "canonical", path.stem)):
+            found.setdefault(path.stem, _read(path))
+    return list(found.values())
+
+
+def _folders(own: Path | None) -> Iterable[Path]:
+    return [folder for folder in (own, SHIPPED) if folder is not None and folder.is_dir()]
+
+
+def _read(path: Path) -> Layout:
+    try:
+        return Layout(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
+        raise UnknownLayout(f"the layout file {path.name} is not usable: {error}") from None

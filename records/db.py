@@ -1,0 +1,77 @@
+"""The database: one engine per address, units of work, and bringing the schema up to date."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from common.errors import NotReachable
+from common.settings import settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_UPGRADE_LOCK = 0x6A656D62  # any number that nobody else uses: two upgrades at once take turns
+
+
+class Base(DeclarativeBase):
+    """Base of all models."""
+
+
+def database_url() -> str:
+    """Address of our database; raises NotReachable where none was set or started."""
+    url = settings().database_url
+    if not url:
+        raise NotReachable("no database: set JEMBATAN_DATABASE_URL, or start the local one with `jembatan up`")
+    return url
+
+
+@cache
+def engine(url: str) -> sa.Engine:
+    """The connection pool of one address."""
+    return sa.create_engine(
+        sa.make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=5, max_overflow=10
+    )
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """A session that commits when the block ends well and rolls back when it does not."""
+    with Session(engine(database_url()), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def connection() -> Iterator[psycopg.Connection]:
+    """A bare connection in one transaction, for COPY and set-based statements."""
+    try:
+        opened = psycopg.connect(database_url(), connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise NotReachable(f"the database does not answer: {type(error).__name__}") from None
+    with opened:
+        yield opened
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the schema of that database to `revision`; safe when several start at once."""
+    with engine(url).connect() as held:
+        held.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _UPGRADE_LOCK})
+        try:
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            config.attributes["engine"] = engine(url)
+            command.upgrade(config, revision)
+        finally:
+            held.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _UPGRADE_LOCK})
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the schema back to `revision` (`base` for nothing at all)."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["engine"] = engine(url)
+    command.downgrade(config, revision)

@@ -1,0 +1,112 @@
+"""Exceptions: what a statement could not match, as something that a person can work and end."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ENUM, JSONB, TIMESTAMP
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from common import clock
+from records.db import Base
+
+_TIME = TIMESTAMP(timezone=True)
+STATES = ("open", "explained", "healed", "settled", "carried", "cleared")
+BY_HAND = ("explained",)  # what a person may make of an open exception
+
+
+class NotOpen(Exception):
+    """The exception does not exist or has been ended already; says which."""
+
+
+class ReconciliationException(Base):
+    """One difference of one gateway's business day; keeps its identity over re-runs of the day."""
+
+    __tablename__ = "reconciliation_exceptions"
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
+    gateway: Mapped[str] = mapped_column(sa.Text)
+    business_date: Mapped[date]
+    identity: Mapped[UUID]
+    class_: Mapped[str] = mapped_column("class", ENUM(name="reconciliation_class", create_type=False))
+    state: Mapped[str] = mapped_column(sa.Text, server_default="open")
+    is_refund: Mapped[bool]
+    subject_id: Mapped[UUID | None]
+    reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
+    gateway_reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
+    reason: Mapped[str | None] = mapped_column(sa.Text)
+    note: Mapped[str | None] = mapped_column(sa.Text)
+    expected: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    found: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    ledger_minor: Mapped[int | None] = mapped_column(sa.BigInteger)
+    report_minor: Mapped[int | None] = mapped_column(sa.BigInteger)
+    source_name: Mapped[str | None] = mapped_column(sa.Text)
+    line_no: Mapped[int | None]
+    first_run_id: Mapped[UUID]
+    last_run_id: Mapped[UUID]
+    opened_at: Mapped[datetime] = mapped_column(_TIME, server_default=sa.text("now()"))
+    closed_at: Mapped[datetime | None] = mapped_column(_TIME)
+
+
+class ExceptionEvent(Base):
+    """One step in an exception's life; only ever inserted (a trigger holds that)."""
+
+    __tablename__ = "exception_events"
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
+    exception_id: Mapped[int] = mapped_column(sa.ForeignKey("reconciliation_exceptions.id"))
+    at: Mapped[datetime] = mapped_column(_TIME, server_default=sa.text("now()"))
+    actor: Mapped[str] = mapped_column(sa.Text)
+    from_state: Mapped[str | None] = mapped_column(sa.Text)
+    to_state: Mapped[str] = mapped_column(sa.Text)
+    reason: Mapped[str] = mapped_column(sa.Text)
+    run_id: Mapped[UUID | None]
+
+
+def move(session: Session, exception_id: int, to_state: str, *, actor: str, reason: str) -> None:
+    """End an open exception, with who and why; raises NotOpen where there is nothing to end."""
+    found = session.get(ReconciliationException, exception_id, with_for_update=True)
+    if found is None:
+        raise NotOpen(f"there is no exception {exception_id}")
+    if found.state != "open":
+        raise NotOpen(f"exception {exception_id} is {found.state} already")
+    session.add(
+        ExceptionEvent(
+            exception_id=exception_id, actor=actor, from_state="open", to_state=to_state, reason=reason
+        )
+    )
+    found.state, found.closed_at = to_state, clock.now()
+
+
+def search(
+    session: Session,
+    *,
+    gateway: str | None = None,
+    business_date: date | None = None,
+    run_id: UUID | None = None,
+    state: str | None = "open",
+    class_: str | None = None,
+    after: int = 0,
+    limit: int = 100,
+) -> list[ReconciliationException]:
+    """Exceptions in the order in which they were opened, a page after the id `after`."""
+    e = ReconciliationException
+    query = sa.select(e).where(e.id > after).order_by(e.id).limit(limit)
+    for column, value in (
+        (e.gateway, gateway),
+        (e.business_date, business_date),
+        (e.last_run_id, run_id),
+        (e.state, state),
+        (e.class_, class_),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    return list(session.scalars(query))
+
+
+def history(session: Session, exception_id: int) -> list[ExceptionEvent]:
+    """What happened to an exception, oldest first."""
+    return list(
+        session.scalars(
+            sa.select(ExceptionEvent).filter_by(exception_id=exception_id).order_by(ExceptionEvent.id)
+        )
+    )

@@ -1,0 +1,70 @@
+"""Report files as they came: kept once by their SHA-256, never changed."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from common.settings import settings
+from records.db import Base
+
+
+class KeptFile(Base):
+    """One report file, by its content."""
+
+    __tablename__ = "kept_files"
+    sha256: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    name: Mapped[str] = mapped_column(sa.Text)
+    bytes: Mapped[int] = mapped_column(sa.BigInteger)
+    kept_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=sa.text("now()"))
+
+
+def folder() -> Path:
+    """Where kept files lie; several workers must share it."""
+    path = settings().home / "reports"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def path_of(sha256: str) -> Path:
+    """Place of the kept file with that SHA-256."""
+    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        raise ValueError("not a SHA-256")
+    return folder() / sha256[:2] / sha256
+
+
+def keep(session: Session, name: str, blocks: Iterable[bytes]) -> str:
+    """Store a file's bytes under their SHA-256 and return it; the same bytes again are the same file.
+
+    name: what the source calls it; only its last part is noted. The file is whole or not there: it is
+    written aside, synced and renamed.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    descriptor, aside = tempfile.mkstemp(dir=folder(), prefix="incoming-")
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            for block in blocks:
+                digest.update(block)
+                size += len(block)
+                out.write(block)
+            out.flush()
+            os.fsync(out.fileno())
+        target = path_of(digest.hexdigest())
+        target.parent.mkdir(exist_ok=True)
+        Path(aside).replace(target)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+    plain_name = name.replace("\\", "/").rsplit("/", 1)[-1].replace("\x00", "")[:120] or "report"
+    session.execute(
+        insert(KeptFile)
+        .values(sha256=digest.hexdigest(), name=plain_name, bytes=size)
+        .on_conflict_do_update(index_elements=["sha256"], set_={"name": plain_name})
+    )
+    return digest.hexdigest()

@@ -1,0 +1,165 @@
+"""Process runs: one row for each business process asked for, its state, attempts, outcome and error."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from common import clock
+from common.errors import NotReachable
+from records.db import Base, database_url
+
+OPEN = ("queued", "running", "waiting")
+ENDED = ("succeeded", "failed", "needs_attention")
+_TIME = TIMESTAMP(timezone=True)
+
+
+class ProcessRun(Base):
+    """One process that was asked for: the same trigger twice is one row (`process`, `key`)."""
+
+    __tablename__ = "process_runs"
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
+    process: Mapped[str] = mapped_column(sa.Text)
+    key: Mapped[str] = mapped_column(sa.Text)
+    state: Mapped[str] = mapped_column(sa.Text, server_default="queued")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    input: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    flow_run_id: Mapped[UUID | None]
+    next_attempt_at: Mapped[datetime | None] = mapped_column(_TIME)
+    submitted_at: Mapped[datetime | None] = mapped_column(_TIME)
+    created_at: Mapped[datetime] = mapped_column(_TIME, server_default=sa.text("now()"))
+    started_at: Mapped[datetime | None] = mapped_column(_TIME)
+    ended_at: Mapped[datetime | None] = mapped_column(_TIME)
+
+
+def request(session: Session, process: str, key: str, input: dict[str, Any]) -> tuple[ProcessRun, bool]:
+    """Open the process run of that key, or join the one there is; tells whether it is new."""
+    made = session.scalar(
+        insert(ProcessRun)
+        .values(process=process, key=key, input=input)
+        .on_conflict_do_nothing(index_elements=["process", "key"])
+        .returning(ProcessRun.id)
+    )
+    run = session.scalars(sa.select(ProcessRun).filter_by(process=process, key=key)).one()
+    return run, made is not None
+
+
+def start(session: Session, run_id: UUID, flow_run_id: UUID | None) -> ProcessRun:
+    """Count one more attempt of the run, worked by that flow run."""
+    run = session.get_one(ProcessRun, run_id, with_for_update=True)
+    run.state = "running"
+    run.attempts += 1
+    run.flow_run_id = flow_run_id or run.flow_run_id
+    run.started_at = clock.now()
+    run.next_attempt_at = run.ended_at = None
+    return run
+
+
+def finish(
+    session: Session,
+    run_id: UUID,
+    state: str,
+    *,
+    outcome: dict[str, Any] | None = None,
+    error: dict[str, str] | None = None,
+) -> None:
+    """End the run as `succeeded`, `failed` or `needs_attention` (whose error says what a person does)."""
+    run = session.get_one(ProcessRun, run_id, with_for_update=True)
+    run.state, run.outcome, run.error = state, outcome, error
+    run.ended_at, run.next_attempt_at = clock.now(), None
+
+
+def wait(session: Session, run_id: UUID, until: datetime, error: dict[str, str]) -> None:
+    """Let the run wait for its next attempt; nothing is held meanwhile."""
+    run = session.get_one(ProcessRun, run_id, with_for_update=True)
+    run.state, run.next_attempt_at, run.error = "waiting", until, error
+    run.submitted_at = None
+
+
+def retry(session: Session, run_id: UUID) -> bool:
+    """Queue a run again that ended badly or waits; False where there is nothing to retry."""
+    run = session.get_one(ProcessRun, run_id, with_for_update=True)
+    if run.state not in ("failed", "needs_attention", "waiting"):
+        return False
+    _queue(run)
+    return True
+
+
+def claim_due(session: Session, at: datetime, limit: int = 20) -> list[ProcessRun]:
+    """Runs that are to be handed to Prefect now, locked for the caller; other relays skip them."""
+    return list(
+        session.scalars(
+            sa.select(ProcessRun)
+            .where(
+                sa.or_(
+                    sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None)),
+                    sa.and_(ProcessRun.state == "waiting", ProcessRun.next_attempt_at <= at),
+                )
+            )
+            .order_by(ProcessRun.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def submitted(run: ProcessRun, flow_run_id: UUID) -> None:
+    """Note that Prefect has taken the run."""
+    run.state, run.submitted_at, run.flow_run_id = "queued", clock.now(), flow_run_id
+
+
+def requeue_orphans(session: Session, idle: timedelta = timedelta(seconds=20)) -> list[ProcessRun]:
+    """Queue again what is `running` though nobody works it: its worker holds no lock any more."""
+    found = []
+    before = clock.now() - idle
+    rows = session.scalars(
+        sa.select(ProcessRun)
+        .where(ProcessRun.state == "running", ProcessRun.started_at < before)
+        .with_for_update(skip_locked=True)
+    )
+    for run in rows:
+        free = session.scalar(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(run.id.hex)})
+        if free:
+            _queue(run)
+            found.append(run)
+    return found
+
+
+def _queue(run: ProcessRun) -> None:
+    run.state, run.submitted_at, run.next_attempt_at, run.ended_at = "queued", None, None, None
+
+
+class Busy(Exception):
+    """Somebody else works this at the moment."""
+
+
+@contextmanager
+def worked_alone(*names: str) -> Iterator[None]:
+    """Hold locks on names (a run's id, a gateway's day) as long as this process lives; raises Busy.
+
+    The locks belong to a database session of their own, so a killed worker gives them up by itself.
+    """
+    try:
+        session = psycopg.connect(database_url(), autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise NotReachable(f"the database does not answer: {type(error).__name__}") from None
+    with session:
+        for name in names:
+            got = session.execute("SELECT pg_try_advisory_lock(%s)", [_lock_key(name)]).fetchone()
+            if got is None or not got[0]:
+                raise Busy(name)
+        yield
+
+
+def _lock_key(name: str) -> int:
+    """A stable 63-bit number for a name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

@@ -1,0 +1,140 @@
+"""Reconciliations: one statement for a gateway and business day, by version, with its proof."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from common import money
+from records.db import Base
+from records.exceptions import ReconciliationException
+
+CLASSES = (
+    "malformed_line",
+    "duplicate_at_gateway",
+    "missing_in_ledger",
+    "currency_mismatch",
+    "amount_mismatch",
+    "status_mismatch",
+    "fee_mismatch",
+    "timing",
+    "missing_at_gateway",
+    "matched",
+)
+MISMATCHES = ("currency_mismatch", "amount_mismatch", "status_mismatch", "fee_mismatch")
+LINE_CLASSES = ("malformed_line", "duplicate_at_gateway", "missing_in_ledger", *MISMATCHES, "matched")
+LEDGER_CLASSES = (*MISMATCHES, "timing", "missing_at_gateway", "matched")
+NO_EXCEPTION = ("matched", "timing")  # timing is an open item: a later day closes or carries it
+
+
+class Reconciliation(Base):
+    """The statement of one gateway's business day. Amounts in minor units."""
+
+    __tablename__ = "reconciliations"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    no: Mapped[int] = mapped_column(sa.Identity(always=True))
+    process_run_id: Mapped[UUID] = mapped_column(sa.ForeignKey("process_runs.id"))
+    gateway: Mapped[str] = mapped_column(sa.Text)
+    business_date: Mapped[date]
+    version: Mapped[int]
+    is_current: Mapped[bool]
+    sources: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    rules: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    classes: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSONB)
+    ledger_rows: Mapped[int]
+    report_rows: Mapped[int]
+    ledger_minor: Mapped[Decimal]
+    report_minor: Mapped[Decimal]
+    overlap_rows: Mapped[int]
+    is_balanced: Mapped[bool | None]
+    proof: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    recorded_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=sa.text("now()"))
+
+    def count(self, *names: str) -> int:
+        """How many outcomes have one of these classes."""
+        return sum(int(self.classes[name]["count"]) for name in names)
+
+
+def of_process(session: Session, process_run_id: UUID) -> Reconciliation | None:
+    """The statement that this process run has recorded, if it came that far."""
+    return session.scalars(sa.select(Reconciliation).filter_by(process_run_id=process_run_id)).one_or_none()
+
+
+def current(session: Session, gateway: str, business_date: date) -> Reconciliation | None:
+    """The newest version of that day's statement."""
+    return session.scalars(
+        sa.select(Reconciliation).filter_by(gateway=gateway, business_date=business_date, is_current=True)
+    ).one_or_none()
+
+
+def exceptions_open(session: Session, run_id: UUID) -> int:
+    """Exceptions of that statement which nobody has closed."""
+    return (
+        session.scalar(
+            sa.select(sa.func.count())
+            .select_from(ReconciliationException)
+            .where(
+                ReconciliationException.last_run_id == run_id,
+                ReconciliationException.state == "open",
+                ReconciliationException.class_.not_in(NO_EXCEPTION),
+            )
+        )
+        or 0
+    )
+
+
+def at_risk_minor(session: Session, run_id: UUID) -> int:
+    """Money that the open exceptions speak of: of each the larger of both sides, or their difference.
+
+    Where both sides name an amount in one currency, only what differs is at risk, except for a wrong
+    status, where the whole amount is.
+    """
+    e = ReconciliationException
+    larger = sa.func.greatest(sa.func.coalesce(e.ledger_minor, 0), sa.func.coalesce(e.report_minor, 0))
+    risk = sa.case(
+        (e.class_ == "amount_mismatch", sa.func.abs(e.ledger_minor - e.report_minor)),
+        (
+            e.class_ == "fee_mismatch",
+            sa.func.abs(
+                sa.cast(e.expected["fee_minor"].astext, sa.BigInteger)
+                - sa.cast(e.found["fee_minor"].astext, sa.BigInteger)
+            ),
+        ),
+        else_=larger,
+    )
+    total = session.scalar(
+        sa.select(sa.func.coalesce(sa.func.sum(risk), 0)).where(
+            e.last_run_id == run_id, e.state == "open", e.class_.not_in(NO_EXCEPTION)
+        )
+    )
+    return int(total or 0)
+
+
+def as_json(session: Session, run: Reconciliation) -> dict[str, Any]:
+    """The run for programs: every class, zeros included, rupiah as strings with two decimals."""
+    return {
+        "run_id": str(run.id),
+        "gateway": run.gateway,
+        "business_date": run.business_date.isoformat(),
+        "ledger_rows": run.ledger_rows,
+        "report_rows": run.report_rows,
+        "ledger_amount": money.plain(int(run.ledger_minor)),
+        "report_amount": money.plain(int(run.report_minor)),
+        "classes": {
+            name: {
+                "count": run.classes[name]["count"],
+                "ledger_amount": money.plain(int(run.classes[name]["ledger_minor"])),
+                "report_amount": money.plain(int(run.classes[name]["report_minor"])),
+            }
+            for name in CLASSES
+        },
+        "overlap_rows": run.overlap_rows,
+        "sources": [{key: source[key] for key in ("name", "sha256", "rows")} for source in run.sources],
+        "balanced": bool(run.is_balanced),
+        "exceptions_open": exceptions_open(session, run.id),
+        "version": run.version,
+    }
