@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     sandbox_url: str = "http://127.0.0.1:8410"
     cutoff_grace: int = Field(default=30, ge=0, le=1440, description="minutes before midnight: timing")
     catch_up_days: int = Field(default=14, ge=0, le=366, description="how far back a missed night is caught up")
+    retry_seconds: tuple[float, ...] = Field(default=(2, 10, 30), description="pauses between tries of a task")
     report_size_limit: int = Field(default=2 * 1024**3, description="bytes of one report once unpacked")
 
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))
@@ -104,7 +105,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _keep_defaults(cls, values: Any) -> Any:
-        """A gateway section that is set in part keeps its fee plan and profile ."""
+        """A gateway section that is set in part keeps its fee plan and profile."""
         if isinstance(values, dict):
             for name, percent, profile in _GATEWAY_DEFAULTS:
                 section = values.get(name)
@@ -128,6 +129,10 @@ class Settings(BaseSettings):
         else:
             self._refuse_sandbox()
         return self
+
+    def page_url(self, path: str) -> str:
+        """Address of one of our own pages, as a person's browser reaches it."""
+        return (self.public_url or f"http://127.0.0.1:{self.api_port}").rstrip("/") + path
 
     def gateway(self, name: str) -> Gateway:
         """The section of one gateway; raises KeyError for a name that is none."""

@@ -73,6 +73,12 @@ class Table:
     survey: Survey = field(default_factory=Survey)
     encoding: str = "utf-8"
     sheet: pa.Table | None = None
+    is_unpacked: bool = False
+
+    def close(self) -> None:
+        """Remove the unpacked copy of a gzip file."""
+        if self.is_unpacked:
+            self.path.unlink(missing_ok=True)
 
     def batches(self) -> Iterator[Batch]:
         """The lines after the header, in order; memory stays at a few blocks whatever the size."""
@@ -181,7 +187,8 @@ def open_table(
     """
     with path.open("rb") as raw:
         magic = raw.read(4)
-    if magic[:2] == b"\x1f\x8b":
+    is_unpacked = magic[:2] == b"\x1f\x8b"
+    if is_unpacked:
         path = _unpack(path, name, size_limit, (scratch or path.parent) / f"{path.name}.unpacked")
     elif magic == b"PK\x03\x04":
         return _open_sheet(path, name, required, size_limit)
@@ -204,6 +211,7 @@ def open_table(
         preamble=split[:index],
         survey=survey,
         encoding=chosen,
+        is_unpacked=is_unpacked,
     )
 
 

@@ -1,0 +1,1 @@
+"""The business processes, one file each. Read aloud, a flow is the process."""

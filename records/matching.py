@@ -100,18 +100,20 @@ DELETE FROM {table} t USING (
 WHERE t.ctid = ranked.ctid AND nth > 1 RETURNING {amount}"""
 
 # References that several lines name. The hash is a cheap first sieve; the second step is exact.
+_SIEVE: LiteralString = """
+CREATE TEMP TABLE sieve ON COMMIT DROP AS
+SELECT hashtext(reference) AS hash FROM {lines} GROUP BY 1 HAVING count(*) > 1"""
 _REPEATED: LiteralString = """
 CREATE TEMP TABLE repeated ON COMMIT DROP AS
-SELECT is_refund, reference FROM {lines}
-WHERE hashtext(reference) IN (SELECT hashtext(reference) FROM {lines} GROUP BY 1 HAVING count(*) > 1)
+SELECT is_refund, reference FROM {lines} WHERE hashtext(reference) IN (SELECT hash FROM sieve)
 GROUP BY 1, 2 HAVING count(*) > 1"""
 
 # All but *the* line of a reference: the one with our gateway reference, else the smallest by content.
-_LOSERS: LiteralString = """
-CREATE TEMP TABLE losers ON COMMIT DROP AS
-SELECT source, line_no, is_refund, subject_id, is_repeat
+_EXTRA: LiteralString = """
+CREATE TEMP TABLE extra ON COMMIT DROP AS
+SELECT place, source, line_no, is_refund, subject_id, is_repeat
 FROM (
-    SELECT l.source, l.line_no, l.is_refund, coalesce(p.id, f.id) AS subject_id,
+    SELECT l.ctid AS place, l.source, l.line_no, l.is_refund, coalesce(p.id, f.id) AS subject_id,
         row_number() OVER w AS nth,
         l.gateway_reference IS NOT DISTINCT FROM first_value(l.gateway_reference) OVER w AS is_repeat
     FROM {lines} l
@@ -123,6 +125,9 @@ FROM (
         l.occurred_at, l.gateway_reference NULLS FIRST, l.amount_minor,
         l.status, l.currency, l.fee_minor NULLS FIRST, l.source, l.line_no)
 ) ranked WHERE nth > 1"""
+_MARK_EXTRA: LiteralString = (
+    "UPDATE {lines} l SET is_extra = true FROM extra x WHERE l.ctid = x.place"
+)
 
 # What an earlier day has matched though it was paid on this day (the gateway's clock ran ahead).
 _EARLY: LiteralString = """
@@ -140,14 +145,17 @@ JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.class = 'timing'
 WHERE r.gateway = %(gateway)s AND r.is_current AND r.business_date = %(day)s - 1"""
 
 # A status that this reconciliation itself has healed counts as it was found: a re-run finds the same.
+# What was healed had the other paid-or-not, so one array of ids is enough.
 _HEALED: LiteralString = """
 CREATE TEMP TABLE healed ON COMMIT DROP AS
 SELECT subject_id, expected->>'status' AS status FROM reconciliation_exceptions
 WHERE gateway = %(gateway)s AND business_date = %(day)s AND class = 'status_mismatch' AND state = 'healed'"""
+_IS_PAID: LiteralString = "(i.{paid}) <> (i.id = ANY (%(healed)s))"
 
 _PAIRED_CLASS: LiteralString = """CASE
     WHEN l.currency <> s.currency THEN 'currency_mismatch'
-    WHEN abs(l.amount_minor::numeric - s.amount_minor) > %(tolerance)s THEN 'amount_mismatch'
+    WHEN l.amount_minor NOT BETWEEN s.amount_minor - %(tolerance)s AND s.amount_minor + %(tolerance)s
+        THEN 'amount_mismatch'
     WHEN (l.status = 'paid') <> s.is_paid THEN 'status_mismatch'
     WHEN l.status = 'paid' AND l.fee_minor IS NOT NULL AND NOT ({fee_plan}) THEN 'fee_mismatch'
     ELSE 'matched' END"""
@@ -178,16 +186,13 @@ SELECT %(no)s,
     {paired_note}
 FROM (
     SELECT i.id, i.reference, i.gateway_reference, i.amount_minor, i.currency, i.{time} AS at,
-        {healed_paid} AS is_paid
-    FROM {table} i LEFT JOIN healed h ON h.subject_id = i.id
+        {is_paid} AS is_paid
+    FROM {table} i
     WHERE i.gateway = %(gateway)s
       AND ((i.{time} >= %(start)s AND i.{time} < %(end)s AND i.id NOT IN (SELECT subject_id FROM early))
            {or_yesterday})
 ) s
-FULL JOIN (
-    SELECT * FROM {lines} l WHERE l.is_refund = {is_refund}
-      AND NOT EXISTS (SELECT FROM losers x WHERE x.source = l.source AND x.line_no = l.line_no)
-) l ON l.reference = s.reference"""
+FULL JOIN (SELECT * FROM {lines} WHERE is_refund = {is_refund} AND NOT is_extra) l ON l.reference = s.reference"""
 
 # Lines whose item was paid on another day, or never: with what an earlier day has matched of them.
 _STRAYS: LiteralString = """
@@ -202,7 +207,7 @@ CREATE TEMP TABLE matched_before ON COMMIT DROP AS
 SELECT s.id, e.gateway_reference FROM (
     SELECT DISTINCT i.id, (i.created_at AT TIME ZONE 'Asia/Jakarta')::date - 2 AS since
     FROM {table} i WHERE i.id IN (SELECT id FROM strays
-                                  UNION SELECT subject_id FROM losers WHERE is_refund = {is_refund})) s
+                                  UNION SELECT subject_id FROM extra WHERE is_refund = {is_refund})) s
 CROSS JOIN LATERAL (
     SELECT o.gateway_reference FROM reconciliations r
     JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.subject_id = s.id AND o.class = 'matched'
@@ -224,8 +229,8 @@ UPDATE {outcomes} o SET
     note = CASE WHEN b.id IS NULL THEN {paired_note} ELSE 'matched_on_an_earlier_day' END
 FROM strays x
 LEFT JOIN matched_before b ON b.id = x.id
-JOIN (SELECT i.id, i.amount_minor, i.currency, i.gateway_reference, {healed_paid} AS is_paid
-      FROM {table} i LEFT JOIN healed h ON h.subject_id = i.id) s ON s.id = x.id,
+JOIN (SELECT i.id, i.amount_minor, i.currency, i.gateway_reference, {is_paid} AS is_paid
+      FROM {table} i) s ON s.id = x.id,
 {lines} l
 WHERE o.ctid = x.place AND l.source = o.source AND l.line_no = o.line_no"""
 
@@ -237,7 +242,7 @@ SELECT %(no)s, 'duplicate_at_gateway', x.is_refund, x.subject_id, l.source, l.li
     CASE WHEN CASE WHEN b.id IS NULL THEN x.is_repeat
                    ELSE b.gateway_reference IS NOT DISTINCT FROM l.gateway_reference END
         THEN 'repeated_line' ELSE 'second_charge' END
-FROM losers x JOIN {lines} l ON l.source = x.source AND l.line_no = x.line_no
+FROM extra x JOIN {lines} l ON l.source = x.source AND l.line_no = x.line_no
 LEFT JOIN matched_before b ON b.id = x.subject_id
 WHERE x.is_refund = {is_refund}"""
 
@@ -296,8 +301,11 @@ def record(db: psycopg.Connection, run_id: UUID, day: Day, sources: list[Source]
     values = _values(day, no)
     _make_partition(db, outcomes, no)
     db.execute(sql.SQL("ANALYZE {}, {}").format(staging.lines, staging.malformed))
-    for statement in (_REPEATED, _LOSERS, _EARLY, _YESTERDAY, _HEALED):
+    for statement in (_SIEVE, _REPEATED, _EXTRA, _MARK_EXTRA, _EARLY, _YESTERDAY, _HEALED):
         db.execute(sql.SQL(statement).format(**names), values)
+        if statement is _SIEVE:
+            db.execute("ANALYZE sieve")
+    values["healed"] = [row[0] for row in db.execute("SELECT subject_id FROM healed")]
     scope_rows, scope_minor = _work_kinds(db, names, values)
     reported = sum(source.rows for source in sources) - overlap_rows
     if not reported and scope_rows and not day.allow_empty:
@@ -351,9 +359,7 @@ def _for_kind(statement: LiteralString, kind: _Kind, names: dict[str, sql.Identi
         "is_refund": is_refund,
         "paired_reason": sql.SQL(_PAIRED_REASON),
         "paired_note": sql.SQL(_PAIRED_NOTE),
-        "healed_paid": sql.SQL(
-            "CASE WHEN h.subject_id IS NULL THEN i." + kind.paid + " ELSE h." + kind.paid + " END"
-        ),
+        "is_paid": sql.SQL(_IS_PAID).format(paid=sql.SQL(kind.paid)),
         "or_yesterday": sql.SQL(
             "OR i.id IN (SELECT subject_id FROM yesterday WHERE is_refund = {})"
         ).format(is_refund),
@@ -375,6 +381,7 @@ def _values(day: Day, no: int) -> dict[str, Any]:
         "rate": int(day.rules.fee_percent * 10_000),
         "fixed": int(day.rules.fee_fixed * 100),
         "tolerance": int(day.rules.tolerance * 100),
+        "healed": [],
     }
 
 

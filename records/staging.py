@@ -17,10 +17,25 @@ from psycopg import sql
 _LINES = """CREATE UNLOGGED TABLE {lines} (
     source smallint NOT NULL, line_no integer NOT NULL, is_refund boolean NOT NULL,
     reference text COLLATE "C" NOT NULL, gateway_reference text COLLATE "C", status text NOT NULL,
-    amount_minor bigint NOT NULL, fee_minor bigint, currency text NOT NULL, occurred_at timestamptz NOT NULL)"""
+    amount_minor bigint NOT NULL, fee_minor bigint, currency text NOT NULL, occurred_at timestamptz NOT NULL,
+    is_extra boolean NOT NULL DEFAULT false)"""
 _MALFORMED = """CREATE UNLOGGED TABLE {malformed} (
     source smallint NOT NULL, line_no integer NOT NULL, column_name text, reason text NOT NULL,
     seen text NOT NULL, reference text COLLATE "C", content text NOT NULL)"""
+
+LINE_COLUMNS = (
+    "source",
+    "line_no",
+    "is_refund",
+    "reference",
+    "gateway_reference",
+    "status",
+    "amount_minor",
+    "fee_minor",
+    "currency",
+    "occurred_at",
+)
+MALFORMED_COLUMNS = ("source", "line_no", "column_name", "reason", "seen", "reference", "content")
 
 
 @dataclass(frozen=True)
@@ -60,7 +75,7 @@ class Loader:
         self.db = db
         self.staging = staging
         self.source = source
-        self._copy_context = db.cursor().copy(_copy(staging.lines))
+        self._copy_context = db.cursor().copy(_copy(staging.lines, LINE_COLUMNS))
         self._malformed: list[pa.RecordBatch] = []
 
     def __enter__(self) -> "Loader":
@@ -76,7 +91,7 @@ class Loader:
     def __exit__(self, *error: object) -> None:
         self._copy_context.__exit__(*error)  # type: ignore[arg-type]
         if error[0] is None and self._malformed:
-            with self.db.cursor().copy(_copy(self.staging.malformed)) as copy:
+            with self.db.cursor().copy(_copy(self.staging.malformed, MALFORMED_COLUMNS)) as copy:
                 for batch in self._malformed:
                     copy.write(_as_csv(batch, self.source))
 
@@ -101,8 +116,9 @@ def drop_leftovers(db: psycopg.Connection) -> int:
     return dropped
 
 
-def _copy(table: sql.Identifier) -> sql.Composed:
-    return sql.SQL("COPY {} FROM STDIN (FORMAT csv)").format(table)
+def _copy(table: sql.Identifier, columns: tuple[str, ...]) -> sql.Composed:
+    listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(table, listed)
 
 
 def _as_csv(batch: pa.RecordBatch, source: int) -> bytes:

@@ -91,6 +91,10 @@ class Report:
             yield lines
         self._compare_totals()
 
+    def close(self) -> None:
+        """Remove what was unpacked for reading."""
+        self.table.close()
+
     def _count(self, lines: Lines) -> None:
         good = lines.good
         self.rows += good.num_rows + lines.malformed.num_rows

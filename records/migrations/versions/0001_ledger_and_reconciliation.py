@@ -13,7 +13,8 @@ CREATE TABLE payments (
     reference text COLLATE "C" NOT NULL,
     gateway text NOT NULL,
     gateway_reference text COLLATE "C",
-    amount_minor bigint NOT NULL CONSTRAINT payment_amount_positive CHECK (amount_minor > 0),
+    amount_minor bigint NOT NULL CONSTRAINT payment_amount_in_range
+        CHECK (amount_minor BETWEEN 1 AND 1000000000000000000),
     refunded_minor bigint NOT NULL DEFAULT 0
         CONSTRAINT payment_refunds_within_amount CHECK (refunded_minor BETWEEN 0 AND amount_minor),
     currency text NOT NULL CONSTRAINT payment_currency_form CHECK (length(currency) = 3),
@@ -34,7 +35,8 @@ CREATE TABLE refunds (
     reference text COLLATE "C" NOT NULL,
     gateway text NOT NULL,
     gateway_reference text COLLATE "C",
-    amount_minor bigint NOT NULL CONSTRAINT refund_amount_positive CHECK (amount_minor > 0),
+    amount_minor bigint NOT NULL CONSTRAINT refund_amount_in_range
+        CHECK (amount_minor BETWEEN 1 AND 1000000000000000000),
     currency text NOT NULL CONSTRAINT refund_currency_form CHECK (length(currency) = 3),
     status text NOT NULL CONSTRAINT refund_status_known CHECK (status IN
         ('requested', 'awaiting_approval', 'approved', 'sent', 'accepted', 'confirmed', 'refused', 'unknown')),

@@ -1,0 +1,70 @@
+"""`python -m sandbox`: serve the stand-ins until stopped. Exit 2: wrong usage; 3: the port is not free."""
+
+import argparse
+import contextlib
+import sys
+from datetime import date
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from sandbox.app import create_app
+from sandbox.books import LEAST_SIZE, Books
+from sandbox.server import HOST, listen, server
+from sandbox.wib import read_day
+
+
+def main() -> int:
+    """Read the command line, take the port, serve."""
+    chosen = _parser().parse_args()
+    books = Books(seed=chosen.seed, size=chosen.size, since=chosen.since)
+    app = create_app(books, chosen.client_key)
+    try:
+        plug = listen(chosen.port)
+    except OSError as error:
+        sys.stderr.write(f"Cannot listen on {HOST}:{chosen.port}: {error.strerror}. Choose another --port.\n")
+        return 3
+    with contextlib.suppress(KeyboardInterrupt):
+        server(app).run(sockets=[plug])
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=8410, help="on 127.0.0.1; 0 takes a free one")
+    parser.add_argument(
+        "--client-key", type=_public_key, required=True, help="PEM file: the merchant's RSA public key"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="other seed, other books")
+    parser.add_argument("--size", type=_size, default=10_000, help="payments a day, all gateways")
+    parser.add_argument("--since", type=_day, default=None, help="first day of the books, YYYY-MM-DD")
+    return parser
+
+
+def _public_key(path: str) -> RSAPublicKey:
+    try:
+        key = load_pem_public_key(Path(path).read_bytes())
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        raise argparse.ArgumentTypeError(f"{path} is not a readable PEM public key") from error
+    if not isinstance(key, RSAPublicKey) or key.key_size < 2048:
+        raise argparse.ArgumentTypeError(f"{path} is not an RSA public key of 2048 bits or more")
+    return key
+
+
+def _size(text: str) -> int:
+    if not text.isdecimal() or int(text) < LEAST_SIZE:
+        raise argparse.ArgumentTypeError(f"a day needs {LEAST_SIZE} payments or more, not {text}")
+    return int(text)
+
+
+def _day(text: str) -> date:
+    day = read_day(text)
+    if day is None:
+        raise argparse.ArgumentTypeError(f"not a date of the form YYYY-MM-DD: {text}")
+    return day
+
+
+if __name__ == "__main__":
+    sys.exit(main())
