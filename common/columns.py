@@ -41,7 +41,9 @@ class Checked:
     reason: str
 
 
-def amounts(text: pa.StringArray, style: AmountStyle = "plain", *, zero: bool, empty: bool = False) -> Checked:
+def amounts(
+    text: pa.StringArray, style: AmountStyle = "plain", *, zero: bool, empty: bool = False
+) -> Checked:
     """Minor units (int64) of amounts in the layout's own style.
 
     zero: whether 0 is allowed; empty: whether no amount is allowed (it is then null).
@@ -128,7 +130,9 @@ def texts(text: pa.StringArray, longest: int, *, empty: bool) -> Checked:
     fits = pc.less_equal(pc.utf8_length(text), longest)
     if not empty:
         return Checked(
-            text, pc.invert(pc.and_(fits, pc.not_equal(text, ""))), f"empty, or longer than {longest} characters"
+            text,
+            pc.invert(pc.and_(fits, pc.not_equal(text, ""))),
+            f"empty, or longer than {longest} characters",
         )
     return Checked(
         pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text),

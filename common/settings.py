@@ -31,7 +31,9 @@ class ReportSource(BaseModel):
     username: SecretStr | None = Field(default=None, description="for http: Basic authentication")
     password: SecretStr = SecretStr("")
     directory: Path | None = Field(default=None, description="for drop: folder that the gateway fills")
-    pattern: str = Field(default="*{date}*", description="for drop: file names of one day; {date}, {yyyymmdd}")
+    pattern: str = Field(
+        default="*{date}*", description="for drop: file names of one day; {date}, {yyyymmdd}"
+    )
     path: str = Field(default="/v1.0/transaction-history-list", description="for snap: path of service 12")
     page_size: int = Field(default=50, ge=1, le=50)
     give_up_after_hours: float = Field(default=10, description="a report this late needs a person")
@@ -94,8 +96,12 @@ class Settings(BaseSettings):
     sandbox_port: int = 8410
     sandbox_url: str = "http://127.0.0.1:8410"
     cutoff_grace: int = Field(default=30, ge=0, le=1440, description="minutes before midnight: timing")
-    catch_up_days: int = Field(default=14, ge=0, le=366, description="how far back a missed night is caught up")
-    retry_seconds: tuple[float, ...] = Field(default=(2, 10, 30), description="pauses between tries of a task")
+    catch_up_days: int = Field(
+        default=14, ge=0, le=366, description="how far back a missed night is caught up"
+    )
+    retry_seconds: tuple[float, ...] = Field(
+        default=(2, 10, 30), description="pauses between tries of a task"
+    )
     report_size_limit: int = Field(default=2 * 1024**3, description="bytes of one report once unpacked")
 
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))

@@ -405,7 +405,10 @@ def _find_header(name: str, rows: list[str], required: list[set[str]], delimiter
         )
     missing = [sorted(words)[0] for words in required if not words & set(cells)]
     raise UnusableFile(
-        name, f"the header lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}", line=index + 1, seen=seen
+        name,
+        f"the header lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
+        line=index + 1,
+        seen=seen,
     )
 
 
@@ -424,9 +427,7 @@ def _open_sheet(path: Path, name: str, required: list[set[str]], size_limit: int
             if unpacked > size_limit:
                 raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")
             _refuse_bomb(archive, name, size_limit)
-        sheet = fastexcel.read_excel(path).load_sheet(
-            0, header_row=None, skip_rows=0, dtypes="string"
-        )
+        sheet = fastexcel.read_excel(path).load_sheet(0, header_row=None, skip_rows=0, dtypes="string")
     except (zipfile.BadZipFile, fastexcel.FastExcelError):
         raise UnusableFile(name, "the workbook is damaged or is no XLSX file") from None
     table = pa.table(pa.record_batch(sheet))

@@ -34,14 +34,16 @@ class Wallet(StrEnum):
 def reconcile_payments(
     gateway: Annotated[Wallet, Field(description="Whose settlement report")] = Wallet.gopay,
     business_date: Annotated[
-        date | None, Field(description="Business day in Jakarta; empty: yesterday, seen from when the run was due")
+        date | None,
+        Field(description="Business day in Jakarta; empty: yesterday, seen from when the run was due"),
     ] = None,
     source: Annotated[
         str | None,
         Field(description="Empty: the configured source. Else kept files as `sha256:…`, several with commas"),
     ] = None,
     layout: Annotated[
-        str | None, Field(description="Empty: the gateway's own. Else the name of a layout, such as canonical")
+        str | None,
+        Field(description="Empty: the gateway's own. Else the name of a layout, such as canonical"),
     ] = None,
     allow_empty: Annotated[
         bool, Field(description="Accept a report without lines although payments are in scope")

@@ -17,9 +17,7 @@ PATIENCE_SECONDS = 30.0
 def client(service: Service) -> httpx.Client:
     """A client for one service; redirects are not followed (a token must not travel to another host)."""
     return httpx.Client(
-        timeout=httpx.Timeout(
-            service.read_timeout, connect=service.connect_timeout, pool=POOL_SECONDS
-        ),
+        timeout=httpx.Timeout(service.read_timeout, connect=service.connect_timeout, pool=POOL_SECONDS),
         limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
         follow_redirects=False,
         headers={"Accept": "application/json", "User-Agent": "jembatan"},
@@ -40,7 +38,10 @@ def refused(provider: str, operation: str, response: httpx.Response, *, is_read:
     request_id = response.headers.get("x-request-id")
     if status == 429:
         return RateLimited(
-            provider, operation, "asks for fewer calls", retry_after=_seconds(response.headers.get("retry-after"))
+            provider,
+            operation,
+            "asks for fewer calls",
+            retry_after=_seconds(response.headers.get("retry-after")),
         )
     if status in (401, 403):
         return AuthFailed(provider, operation, "refuses our key", code=str(status), request_id=request_id)
@@ -48,7 +49,9 @@ def refused(provider: str, operation: str, response: httpx.Response, *, is_read:
         kind = Transient if is_read else Ambiguous
         return kind(provider, operation, "has an error of its own", code=str(status), request_id=request_id)
     if status >= 300 and status < 400:
-        return Rejected(provider, operation, "answers with a redirect", code=str(status), request_id=request_id)
+        return Rejected(
+            provider, operation, "answers with a redirect", code=str(status), request_id=request_id
+        )
     return Rejected(provider, operation, "refuses the call", code=str(status), request_id=request_id)
 
 

@@ -26,7 +26,9 @@ def database_url() -> str:
     """Address of our database; raises NotReachable where none was set or started."""
     url = settings().database_url
     if not url:
-        raise NotReachable("no database: set JEMBATAN_DATABASE_URL, or start the local one with `jembatan up`")
+        raise NotReachable(
+            "no database: set JEMBATAN_DATABASE_URL, or start the local one with `jembatan up`"
+        )
     return url
 
 
@@ -34,7 +36,10 @@ def database_url() -> str:
 def engine(url: str) -> sa.Engine:
     """The connection pool of one address."""
     return sa.create_engine(
-        sa.make_url(url).set(drivername="postgresql+psycopg"), pool_pre_ping=True, pool_size=5, max_overflow=10
+        sa.make_url(url).set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=10,
     )
 
 

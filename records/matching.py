@@ -125,9 +125,7 @@ FROM (
         l.occurred_at, l.gateway_reference NULLS FIRST, l.amount_minor,
         l.status, l.currency, l.fee_minor NULLS FIRST, l.source, l.line_no)
 ) ranked WHERE nth > 1"""
-_MARK_EXTRA: LiteralString = (
-    "UPDATE {lines} l SET is_extra = true FROM extra x WHERE l.ctid = x.place"
-)
+_MARK_EXTRA: LiteralString = "UPDATE {lines} l SET is_extra = true FROM extra x WHERE l.ctid = x.place"
 
 # What an earlier day has matched though it was paid on this day (the gateway's clock ran ahead).
 _EARLY: LiteralString = """
@@ -360,9 +358,9 @@ def _for_kind(statement: LiteralString, kind: _Kind, names: dict[str, sql.Identi
         "paired_reason": sql.SQL(_PAIRED_REASON),
         "paired_note": sql.SQL(_PAIRED_NOTE),
         "is_paid": sql.SQL(_IS_PAID).format(paid=sql.SQL(kind.paid)),
-        "or_yesterday": sql.SQL(
-            "OR i.id IN (SELECT subject_id FROM yesterday WHERE is_refund = {})"
-        ).format(is_refund),
+        "or_yesterday": sql.SQL("OR i.id IN (SELECT subject_id FROM yesterday WHERE is_refund = {})").format(
+            is_refund
+        ),
         **names,
     }
     fragments["paired_class"] = sql.SQL(_PAIRED_CLASS).format(fee_plan=fragments["fee_plan"])

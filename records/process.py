@@ -127,7 +127,9 @@ def requeue_orphans(session: Session, idle: timedelta = timedelta(seconds=20)) -
         .with_for_update(skip_locked=True)
     )
     for run in rows:
-        free = session.scalar(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(run.id.hex)})
+        free = session.scalar(
+            sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(run.id.hex)}
+        )
         if free:
             _queue(run)
             found.append(run)

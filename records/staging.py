@@ -127,6 +127,11 @@ def _as_csv(batch: pa.RecordBatch, source: int) -> bytes:
         [pa.repeat(pa.scalar(source, pa.int16()), batch.num_rows), *batch.columns],
         names=["source", *batch.schema.names],
     )
+    return csv_bytes(whole)
+
+
+def csv_bytes(batch: pa.RecordBatch) -> bytes:
+    """A batch as CSV without header, as COPY reads it: null is an empty cell, empty text is quoted."""
     out = io.BytesIO()
-    pyarrow.csv.write_csv(whole, out, pyarrow.csv.WriteOptions(include_header=False))
+    pyarrow.csv.write_csv(batch, out, pyarrow.csv.WriteOptions(include_header=False))
     return out.getvalue()

@@ -128,9 +128,7 @@ def stage_report(day: Day, kept: list[str]) -> list[matching.Source]:
 def classify(day: Day, sources: list[matching.Source]) -> None:
     """Match the staged lines against the ledger and record the statement, whole or not at all."""
     config = settings().gateway(day.gateway)
-    rules = matching.Rules(
-        config.fee.percent, config.fee.fixed, config.tolerance, settings().cutoff_grace
-    )
+    rules = matching.Rules(config.fee.percent, config.fee.fixed, config.tolerance, settings().cutoff_grace)
     asked = matching.Day(day.run_id, day.gateway, day.business_date, rules, day.allow_empty)
     with connection() as db:
         matching.record(db, uuid4(), asked, sources)
@@ -197,7 +195,10 @@ def tell(day: Day, healing: dict[str, int]) -> State[Any]:
     message = summary(outcome, at_risk)
     if not outcome["balanced"]:
         return work.fail(
-            day.run_id, "proof", f"the proof does not balance · {message}. Nothing of it may be relied on", outcome
+            day.run_id,
+            "proof",
+            f"the proof does not balance · {message}. Nothing of it may be relied on",
+            outcome,
         )
     return work.succeed(day.run_id, outcome, message)
 
@@ -303,7 +304,10 @@ def _statement(session: Any, day: Day) -> Reconciliation:
 
 def _mend(found: ReconciliationException, said: Any) -> bool:
     """Move our payment where the gateway's word is clear and fits; returns whether it moved."""
-    agrees = (said.amount_minor, said.currency) == (found.expected["amount_minor"], found.expected["currency"])
+    agrees = (said.amount_minor, said.currency) == (
+        found.expected["amount_minor"],
+        found.expected["currency"],
+    )
     with unit_of_work() as session:
         if found.found["status"] == "paid" and said.state == "paid" and said.at and agrees:
             to_status: payment.PaymentStatus = "paid"

@@ -53,7 +53,9 @@ def join(name: str, key: Callable[[str], str], input: dict[str, Any]) -> Process
     key: makes the run's key from something unique to this flow run.
     """
     own = flow_run_id()
-    tagged = [tag.removeprefix(PROCESS_TAG) for tag in prefect.runtime.flow_run.tags if tag.startswith(PROCESS_TAG)]
+    tagged = [
+        tag.removeprefix(PROCESS_TAG) for tag in prefect.runtime.flow_run.tags if tag.startswith(PROCESS_TAG)
+    ]
     with unit_of_work() as session:
         if tagged:
             return session.get_one(ProcessRun, UUID(tagged[0]))

@@ -63,9 +63,7 @@ def fetched(gateway: str, day: date) -> Iterator[Iterator[File]]:
             )
 
 
-def _download(
-    gateway: str, config: Gateway, source: ReportSource, day: date, client: httpx.Client
-) -> File:
+def _download(gateway: str, config: Gateway, source: ReportSource, day: date, client: httpx.Client) -> File:
     if not source.url:
         raise Rejected(gateway, "report", f"set JEMBATAN_{gateway.upper()}__REPORT__URL")
     url = _for_day(source.url, day)

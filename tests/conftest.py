@@ -1,0 +1,64 @@
+"""Shared ground of the tests: a real PostgreSQL for the session, a fresh migrated database for each test."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+# Prefect and our settings read the environment when they are imported: point both away from the
+# user's own set-up before any test module does.
+_SCRATCH = Path(tempfile.mkdtemp(prefix="jembatan-tests-"))
+for _name in [name for name in os.environ if name.startswith(("PREFECT_", "JEMBATAN_"))]:
+    del os.environ[_name]
+os.environ["PREFECT_HOME"] = str(_SCRATCH / "prefect")
+os.environ["PREFECT_PROFILES_PATH"] = str(_SCRATCH / "prefect" / "profiles.toml")
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["DO_NOT_TRACK"] = "1"
+os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "home")
+os.environ["JEMBATAN_RETRY_SECONDS"] = "[0.1, 0.1]"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """Address of a PostgreSQL of this test session."""
+    from jembatan.stack.database import database
+
+    with database(_SCRATCH / "postgres-home") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """Name of a migrated, empty database to copy from."""
+    from records import db
+
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE migrated")
+    url = server.replace("/jembatan", "/migrated", 1)
+    db.upgrade(url)
+    db.engine(url).dispose()
+    return "migrated"
+
+
+@pytest.fixture
+def database(server: str, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of an empty, migrated database; this process works on it, with a home of its own."""
+    from common.settings import settings
+    from records import db
+
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    url = server.replace("/jembatan", f"/{name}", 1)
+    monkeypatch.setenv("JEMBATAN_DATABASE_URL", url)
+    monkeypatch.setenv("JEMBATAN_HOME", str(tmp_path))
+    settings.cache_clear()
+    yield url
+    db.engine(url).dispose()
+    settings.cache_clear()
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

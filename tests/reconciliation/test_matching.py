@@ -1,0 +1,62 @@
+"""The match of a report against the ledger: the SQL held against the rules in plain Python."""
+
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import oracle
+import pytest
+import world
+from world import DAY, counts, load_ledger, random_items, random_line, run_day
+
+from records import reconciliation
+from records.db import unit_of_work
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_every_line_and_payment_gets_the_class_of_the_rules(database: str, tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    items = random_items(rng, rng.choice([1, 8, 60]))
+    load_ledger(tmp_path, items)
+    earlier: list[oracle.Result] = []
+    for offset in (-1, 0, 1):
+        day = DAY + timedelta(days=offset)
+        lines = [random_line(rng, items, day) for _ in range(rng.choice([3, 30, 120]))]
+        lines += rng.choices(lines, k=len(lines) // 10)
+        expected = oracle.reconcile(items, [lines], day, earlier=earlier)
+        assert counts(run_day(tmp_path, [lines], day)) == expected.counts()
+        earlier.append(expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_order_of_lines_files_and_overlap_change_nothing(database: str, tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    items = random_items(rng, 40)
+    load_ledger(tmp_path, items)
+    lines = [random_line(rng, items, DAY) for _ in range(100)]
+    lines += rng.choices(lines, k=10)
+    whole = counts(run_day(tmp_path, [lines]))
+    shuffled = rng.sample(lines, len(lines))
+    assert counts(run_day(tmp_path, [shuffled])) == whole
+    distinct = list(dict.fromkeys(lines))
+    first, second = set(distinct[: len(distinct) // 2]), set(distinct[len(distinct) // 2 :])
+    parts = [[line for line in lines if line in part] for part in (first, second)]
+    assert counts(run_day(tmp_path, parts)) == whole
+    overlapping = [[line for line in lines if line in first | set(distinct[-20:])], parts[1]]
+    statement = run_day(tmp_path, overlapping)
+    assert counts(statement) == whole
+    with unit_of_work() as session:
+        found = session.get_one(reconciliation.Reconciliation, statement)
+        assert found.overlap_rows == oracle.without_overlap(overlapping)[1]
+        assert found.version == 4
+
+
+def test_world_is_dense_enough_to_show_every_class() -> None:
+    seen: set[str] = set()
+    for seed in range(10):
+        rng = random.Random(seed)
+        items = random_items(rng, 60)
+        lines = [random_line(rng, items, DAY) for _ in range(120)]
+        result = oracle.reconcile(items, [lines], DAY)
+        seen |= {name for name, rows in result.classes.items() if rows}
+    assert seen == set(world.oracle.CLASSES)
