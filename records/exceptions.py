@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ENUM, JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import clock
+from records.classes import CLASSES
 from records.db import Base
 
 _TIME = TIMESTAMP(timezone=True)
@@ -28,7 +29,9 @@ class ReconciliationException(Base):
     gateway: Mapped[str] = mapped_column(sa.Text)
     business_date: Mapped[date]
     identity: Mapped[UUID]
-    class_: Mapped[str] = mapped_column("class", ENUM(name="reconciliation_class", create_type=False))
+    class_: Mapped[str] = mapped_column(
+        "class", ENUM(*CLASSES, name="reconciliation_class", create_type=False)
+    )
     state: Mapped[str] = mapped_column(sa.Text, server_default="open")
     is_refund: Mapped[bool]
     subject_id: Mapped[UUID | None]

@@ -56,7 +56,7 @@ class Imported:
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """What the payments' and the refunds' files have in common, and what not."""
 
     name: str
@@ -68,7 +68,7 @@ class _Kind:
     compared: tuple[LiteralString, ...]
 
 
-PAYMENTS = _Kind(
+PAYMENTS = Kind(
     "payments",
     ("reference", "gateway", "gateway_reference", "amount", "currency", "status", "created_at", "paid_at"),
     "payments",
@@ -77,7 +77,7 @@ PAYMENTS = _Kind(
     PAID,
     ("gateway", "gateway_reference", "amount_minor", "currency", "created_at"),
 )
-REFUNDS = _Kind(
+REFUNDS = Kind(
     "refunds",
     (
         "reference",
@@ -101,7 +101,7 @@ REFUNDS = _Kind(
 def import_file(
     db: psycopg.Connection,
     path: Path,
-    kind: _Kind = PAYMENTS,
+    kind: Kind = PAYMENTS,
     *,
     size_limit: int,
     scratch: Path,
@@ -136,7 +136,7 @@ def import_file(
 
 
 def _load(
-    db: psycopg.Connection, table: Table, kind: _Kind, result: Imported, progress: Callable[[int], None]
+    db: psycopg.Connection, table: Table, kind: Kind, result: Imported, progress: Callable[[int], None]
 ) -> None:
     db.execute(
         """CREATE TEMP TABLE incoming (line_no integer, reference text COLLATE "C", payment_reference text,
@@ -159,7 +159,7 @@ def _load(
             progress(result.rows)
 
 
-def _checked(table: Table, kind: _Kind, result: Imported) -> Iterator[pa.RecordBatch]:
+def _checked(table: Table, kind: Kind, result: Imported) -> Iterator[pa.RecordBatch]:
     """Good rows of the file, typed; the others are refused in `result`."""
     places = columns_of(table, {name: {name} for name in kind.fields})
     for batch in table.batches():
@@ -179,7 +179,7 @@ def _checked(table: Table, kind: _Kind, result: Imported) -> Iterator[pa.RecordB
         ).filter(pc.invert(is_bad))
 
 
-def _faults(cells: dict[str, pa.StringArray], kind: _Kind, has_nul: bool) -> list[tuple[str, Checked]]:
+def _faults(cells: dict[str, pa.StringArray], kind: Kind, has_nul: bool) -> list[tuple[str, Checked]]:
     """For each column what is wrong in it, in the order in which a row's first fault is named."""
     faults = []
     if has_nul:
@@ -200,7 +200,7 @@ def _faults(cells: dict[str, pa.StringArray], kind: _Kind, has_nul: bool) -> lis
     return faults
 
 
-def _check(name: str, cells: pa.StringArray, kind: _Kind) -> Checked:
+def _check(name: str, cells: pa.StringArray, kind: Kind) -> Checked:
     match name:
         case "reference" | "payment_reference":
             fits = pc.match_substring_regex(cells, REFERENCE)
@@ -237,7 +237,7 @@ def _refuse_values(
     result.refuse(rows, count)
 
 
-def _refuse_other_content(db: psycopg.Connection, kind: _Kind, result: Imported) -> None:
+def _refuse_other_content(db: psycopg.Connection, kind: Kind, result: Imported) -> None:
     """Refuse rows whose reference is taken by other content, in the ledger or on an earlier line.
 
     A status that has moved since the import is no other content: the row is compared with what was
@@ -339,7 +339,7 @@ def _take_out(db: psycopg.Connection, result: Imported) -> None:
     db.execute("DROP TABLE clashes")
 
 
-def _insert(db: psycopg.Connection, kind: _Kind, file_name: str, result: Imported) -> int:
+def _insert(db: psycopg.Connection, kind: Kind, file_name: str, result: Imported) -> int:
     """Insert what is new, each with the event of its import; returns the import's number."""
     (number,) = _one(
         db,
@@ -377,8 +377,9 @@ def _insert(db: psycopg.Connection, kind: _Kind, file_name: str, result: Importe
     if kind is REFUNDS:
         db.execute(
             """UPDATE payments p SET refunded_minor = r.total
-            FROM (SELECT payment_id, sum(amount_minor) AS total FROM refunds WHERE status = 'confirmed'
-                    AND payment_id IN (SELECT p.id FROM incoming i JOIN payments p ON p.reference = i.payment_reference)
+            FROM (SELECT payment_id, sum(amount_minor) AS total FROM refunds
+                  WHERE status = 'confirmed' AND payment_id IN (
+                    SELECT o.id FROM incoming i JOIN payments o ON o.reference = i.payment_reference)
                   GROUP BY 1) r WHERE p.id = r.payment_id AND p.refunded_minor <> r.total"""
         )
     return int(number)

@@ -16,7 +16,8 @@ from psycopg.types.json import Jsonb
 
 from common import clock
 from records import matching_exceptions
-from records.reconciliation import CLASSES, LEDGER_CLASSES, LINE_CLASSES
+from records import matching_sql as statements
+from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES
 from records.staging import Staging
 
 
@@ -86,191 +87,6 @@ _REFUNDS = _Kind(
     "l.fee_minor IN (0, plan_fee_minor(s.amount_minor, %(rate)s, %(fixed)s))",
 )
 
-_LINE_FIELDS: LiteralString = (
-    "is_refund, reference, gateway_reference, status, amount_minor, fee_minor, currency, occurred_at"
-)
-
-# A line equal in every field to one of another file is worked once: the k-th copy of a line in one file
-# and the k-th copy in another are the same line.
-_OVERLAP: LiteralString = """
-DELETE FROM {table} t USING (
-    SELECT ctid, row_number() OVER (PARTITION BY {fields}, copy ORDER BY source, line_no) AS nth
-    FROM (SELECT ctid, *, row_number() OVER (PARTITION BY {fields}, source ORDER BY line_no) AS copy
-          FROM {table}) numbered) ranked
-WHERE t.ctid = ranked.ctid AND nth > 1 RETURNING {amount}"""
-
-# References that several lines name. The hash is a cheap first sieve; the second step is exact.
-_SIEVE: LiteralString = """
-CREATE TEMP TABLE sieve ON COMMIT DROP AS
-SELECT hashtext(reference) AS hash FROM {lines} GROUP BY 1 HAVING count(*) > 1"""
-_REPEATED: LiteralString = """
-CREATE TEMP TABLE repeated ON COMMIT DROP AS
-SELECT is_refund, reference FROM {lines} WHERE hashtext(reference) IN (SELECT hash FROM sieve)
-GROUP BY 1, 2 HAVING count(*) > 1"""
-
-# All but *the* line of a reference: the one with our gateway reference, else the smallest by content.
-_EXTRA: LiteralString = """
-CREATE TEMP TABLE extra ON COMMIT DROP AS
-SELECT place, source, line_no, is_refund, subject_id, is_repeat
-FROM (
-    SELECT l.ctid AS place, l.source, l.line_no, l.is_refund, coalesce(p.id, f.id) AS subject_id,
-        row_number() OVER w AS nth,
-        l.gateway_reference IS NOT DISTINCT FROM first_value(l.gateway_reference) OVER w AS is_repeat
-    FROM {lines} l
-    JOIN repeated r ON r.is_refund = l.is_refund AND r.reference = l.reference
-    LEFT JOIN payments p ON NOT l.is_refund AND p.reference = l.reference AND p.gateway = %(gateway)s
-    LEFT JOIN refunds f ON l.is_refund AND f.reference = l.reference AND f.gateway = %(gateway)s
-    WINDOW w AS (PARTITION BY l.is_refund, l.reference ORDER BY
-        coalesce(l.gateway_reference = coalesce(p.gateway_reference, f.gateway_reference), false) DESC,
-        l.occurred_at, l.gateway_reference NULLS FIRST, l.amount_minor,
-        l.status, l.currency, l.fee_minor NULLS FIRST, l.source, l.line_no)
-) ranked WHERE nth > 1"""
-_MARK_EXTRA: LiteralString = "UPDATE {lines} l SET is_extra = true FROM extra x WHERE l.ctid = x.place"
-
-# What an earlier day has matched though it was paid on this day (the gateway's clock ran ahead).
-_EARLY: LiteralString = """
-CREATE TEMP TABLE early ON COMMIT DROP AS
-SELECT o.subject_id FROM reconciliations r
-JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.late_days < 0 AND o.class = 'matched'
-WHERE r.gateway = %(gateway)s AND r.is_current AND r.business_date < %(day)s
-  AND r.business_date >= %(day)s - 7"""
-
-# Items that the day before left as `timing`.
-_YESTERDAY: LiteralString = """
-CREATE TEMP TABLE yesterday ON COMMIT DROP AS
-SELECT o.subject_id, o.is_refund FROM reconciliations r
-JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.class = 'timing'
-WHERE r.gateway = %(gateway)s AND r.is_current AND r.business_date = %(day)s - 1"""
-
-# A status that this reconciliation itself has healed counts as it was found: a re-run finds the same.
-# What was healed had the other paid-or-not, so one array of ids is enough.
-_HEALED: LiteralString = """
-CREATE TEMP TABLE healed ON COMMIT DROP AS
-SELECT subject_id, expected->>'status' AS status FROM reconciliation_exceptions
-WHERE gateway = %(gateway)s AND business_date = %(day)s AND class = 'status_mismatch' AND state = 'healed'"""
-_IS_PAID: LiteralString = "(i.{paid}) <> (i.id = ANY (%(healed)s))"
-
-_PAIRED_CLASS: LiteralString = """CASE
-    WHEN l.currency <> s.currency THEN 'currency_mismatch'
-    WHEN l.amount_minor NOT BETWEEN s.amount_minor - %(tolerance)s AND s.amount_minor + %(tolerance)s
-        THEN 'amount_mismatch'
-    WHEN (l.status = 'paid') <> s.is_paid THEN 'status_mismatch'
-    WHEN l.status = 'paid' AND l.fee_minor IS NOT NULL AND NOT ({fee_plan}) THEN 'fee_mismatch'
-    ELSE 'matched' END"""
-
-_PAIRED_REASON: LiteralString = """CASE
-    WHEN l.currency <> s.currency THEN NULL
-    WHEN l.amount_minor > s.amount_minor + %(tolerance)s THEN 'over'
-    WHEN l.amount_minor < s.amount_minor - %(tolerance)s THEN 'under' END"""
-
-_PAIRED_NOTE: LiteralString = (
-    "CASE WHEN l.gateway_reference <> s.gateway_reference THEN 'gateway_reference_differs' END"
-)
-
-# First pass: the day's own items and yesterday's open ones against the lines. A line without such an
-# item is `missing_in_ledger` for now; the second pass looks for its item on other days.
-_FIRST_PASS: LiteralString = """
-INSERT INTO {outcomes} (run_no, class, is_refund, subject_id, source, line_no, reference, ledger_minor,
-    report_minor, fee_minor, gateway_reference, occurred_at, late_days, reason, note)
-SELECT %(no)s,
-    (CASE WHEN s.id IS NULL THEN 'missing_in_ledger'
-          WHEN l.reference IS NULL THEN
-            CASE WHEN s.at >= %(grace)s AND s.at < %(end)s THEN 'timing' ELSE 'missing_at_gateway' END
-          ELSE {paired_class} END)::reconciliation_class,
-    {is_refund}, s.id, l.source, l.line_no, CASE WHEN s.id IS NULL THEN l.reference END, s.amount_minor,
-    l.amount_minor, l.fee_minor, l.gateway_reference, l.occurred_at,
-    CASE WHEN l.reference IS NOT NULL AND s.at < %(start)s THEN 1 END,
-    CASE WHEN s.id IS NOT NULL AND l.reference IS NOT NULL THEN {paired_reason} END,
-    {paired_note}
-FROM (
-    SELECT i.id, i.reference, i.gateway_reference, i.amount_minor, i.currency, i.{time} AS at,
-        {is_paid} AS is_paid
-    FROM {table} i
-    WHERE i.gateway = %(gateway)s
-      AND ((i.{time} >= %(start)s AND i.{time} < %(end)s AND i.id NOT IN (SELECT subject_id FROM early))
-           {or_yesterday})
-) s
-FULL JOIN (SELECT * FROM {lines} WHERE is_refund = {is_refund} AND NOT is_extra) l ON l.reference = s.reference"""
-
-# Lines whose item was paid on another day, or never: with what an earlier day has matched of them.
-_STRAYS: LiteralString = """
-CREATE TEMP TABLE strays ON COMMIT DROP AS
-SELECT o.ctid AS place, i.id, i.{time} AS at, i.created_at
-FROM {outcomes} o JOIN {table} i ON i.reference = o.reference AND i.gateway = %(gateway)s
-WHERE o.class = 'missing_in_ledger' AND o.is_refund = {is_refund}"""
-
-# An item cannot have been matched before it existed; two days of slack for the gateway's clock.
-_MATCHED_BEFORE: LiteralString = """
-CREATE TEMP TABLE matched_before ON COMMIT DROP AS
-SELECT s.id, e.gateway_reference FROM (
-    SELECT DISTINCT i.id, (i.created_at AT TIME ZONE 'Asia/Jakarta')::date - 2 AS since
-    FROM {table} i WHERE i.id IN (SELECT id FROM strays
-                                  UNION SELECT subject_id FROM extra WHERE is_refund = {is_refund})) s
-CROSS JOIN LATERAL (
-    SELECT o.gateway_reference FROM reconciliations r
-    JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.subject_id = s.id AND o.class = 'matched'
-    WHERE r.gateway = %(gateway)s AND r.is_current
-      AND r.business_date < %(day)s AND r.business_date >= s.since
-    ORDER BY r.business_date LIMIT 1) e"""
-
-_SECOND_PASS: LiteralString = """
-UPDATE {outcomes} o SET
-    subject_id = x.id,
-    class = (CASE WHEN b.id IS NOT NULL THEN 'duplicate_at_gateway' ELSE {paired_class} END)
-        ::reconciliation_class,
-    ledger_minor = CASE WHEN b.id IS NULL THEN s.amount_minor END,
-    late_days = CASE WHEN b.id IS NULL
-        THEN nullif(%(day)s - (x.at AT TIME ZONE 'Asia/Jakarta')::date, 0) END,
-    reason = CASE WHEN b.id IS NULL THEN {paired_reason}
-        WHEN b.gateway_reference IS NOT DISTINCT FROM l.gateway_reference THEN 'repeated_line'
-        ELSE 'second_charge' END,
-    note = CASE WHEN b.id IS NULL THEN {paired_note} ELSE 'matched_on_an_earlier_day' END
-FROM strays x
-LEFT JOIN matched_before b ON b.id = x.id
-JOIN (SELECT i.id, i.amount_minor, i.currency, i.gateway_reference, {is_paid} AS is_paid
-      FROM {table} i) s ON s.id = x.id,
-{lines} l
-WHERE o.ctid = x.place AND l.source = o.source AND l.line_no = o.line_no"""
-
-_DUPLICATES: LiteralString = """
-INSERT INTO {outcomes} (run_no, class, is_refund, subject_id, source, line_no, reference, report_minor,
-    fee_minor, gateway_reference, occurred_at, reason)
-SELECT %(no)s, 'duplicate_at_gateway', x.is_refund, x.subject_id, l.source, l.line_no, l.reference,
-    l.amount_minor, l.fee_minor, l.gateway_reference, l.occurred_at,
-    CASE WHEN CASE WHEN b.id IS NULL THEN x.is_repeat
-                   ELSE b.gateway_reference IS NOT DISTINCT FROM l.gateway_reference END
-        THEN 'repeated_line' ELSE 'second_charge' END
-FROM extra x JOIN {lines} l ON l.source = x.source AND l.line_no = x.line_no
-LEFT JOIN matched_before b ON b.id = x.subject_id
-WHERE x.is_refund = {is_refund}"""
-
-_MALFORMED: LiteralString = """
-INSERT INTO {outcomes} (run_no, class, is_refund, source, line_no, reference, report_minor, reason)
-SELECT %(no)s, 'malformed_line', false, source, line_no, reference, 0,
-    coalesce(column_name || ': ', '') || reason
-FROM {malformed}"""
-
-# A malformed line pairs with nothing, but its payment's absence says where the line stands.
-_NAMED_BY_MALFORMED: LiteralString = """
-UPDATE {outcomes} o SET reason = 'line ' || m.line_no || ' names it but is malformed'
-FROM (SELECT reference, min(line_no) AS line_no FROM {malformed} GROUP BY 1) m
-JOIN {table} i ON i.reference = m.reference AND i.gateway = %(gateway)s
-WHERE o.subject_id = i.id AND o.class IN ('timing', 'missing_at_gateway') AND o.is_refund = {is_refund}"""
-
-# The ledger's side of the proof, counted from the ledger and not from the outcomes.
-_SCOPE: LiteralString = """
-SELECT count(*), coalesce(sum(i.amount_minor), 0) FROM {table} i
-WHERE i.gateway = %(gateway)s
-  AND ((i.{time} >= %(start)s AND i.{time} < %(end)s AND i.id NOT IN (SELECT subject_id FROM early))
-       {or_yesterday})"""
-_SCOPE_NAMED: LiteralString = """
-SELECT count(*), coalesce(sum(i.amount_minor), 0)
-FROM (SELECT DISTINCT id FROM strays EXCEPT SELECT id FROM matched_before) x JOIN {table} i USING (id)"""
-
-_TOTALS: LiteralString = """
-SELECT class::text, count(*), coalesce(sum(ledger_minor), 0), coalesce(sum(report_minor), 0)
-FROM {outcomes} GROUP BY 1"""
-
 
 @dataclass(frozen=True)
 class Day:
@@ -299,10 +115,8 @@ def record(db: psycopg.Connection, run_id: UUID, day: Day, sources: list[Source]
     values = _values(day, no)
     _make_partition(db, outcomes, no)
     db.execute(sql.SQL("ANALYZE {}, {}").format(staging.lines, staging.malformed))
-    for statement in (_SIEVE, _REPEATED, _EXTRA, _MARK_EXTRA, _EARLY, _YESTERDAY, _HEALED):
+    for statement in statements.PREPARE:
         db.execute(sql.SQL(statement).format(**names), values)
-        if statement is _SIEVE:
-            db.execute("ANALYZE sieve")
     values["healed"] = [row[0] for row in db.execute("SELECT subject_id FROM healed")]
     scope_rows, scope_minor = _work_kinds(db, names, values)
     reported = sum(source.rows for source in sources) - overlap_rows
@@ -310,10 +124,10 @@ def record(db: psycopg.Connection, run_id: UUID, day: Day, sources: list[Source]
         raise NothingReported(
             f"the report has no lines, but the ledger has {scope_rows:,} items of that day in scope"
         )
-    db.execute(sql.SQL(_MALFORMED).format(**names), values)
+    db.execute(sql.SQL(statements.MALFORMED).format(**names), values)
     _finish_partition(db, outcomes, no)
     for kind in (_PAYMENTS, _REFUNDS):
-        db.execute(_for_kind(_NAMED_BY_MALFORMED, kind, names), values)
+        db.execute(_for_kind(statements.NAMED_BY_MALFORMED, kind, names), values)
     _store(
         db,
         run_id,
@@ -339,9 +153,9 @@ def _work_kinds(
     """Both passes for payments, then refunds; returns the ledger's own count and sum of the scope."""
     rows, minor = 0, Decimal(0)
     for kind in (_PAYMENTS, _REFUNDS):
-        for statement in (_FIRST_PASS, _STRAYS, _MATCHED_BEFORE, _SECOND_PASS, _DUPLICATES):
+        for statement in statements.MATCH:
             db.execute(_for_kind(statement, kind, names), values)
-        for statement in (_SCOPE, _SCOPE_NAMED):
+        for statement in statements.COUNT:
             count, amount = _one(db, _for_kind(statement, kind, names), values)
             rows, minor = rows + count, minor + amount
         db.execute("DROP TABLE strays, matched_before")
@@ -355,15 +169,15 @@ def _for_kind(statement: LiteralString, kind: _Kind, names: dict[str, sql.Identi
         "table": sql.Identifier(kind.table),
         "time": sql.Identifier(kind.time),
         "is_refund": is_refund,
-        "paired_reason": sql.SQL(_PAIRED_REASON),
-        "paired_note": sql.SQL(_PAIRED_NOTE),
-        "is_paid": sql.SQL(_IS_PAID).format(paid=sql.SQL(kind.paid)),
+        "paired_reason": sql.SQL(statements.PAIRED_REASON),
+        "paired_note": sql.SQL(statements.PAIRED_NOTE),
+        "is_paid": sql.SQL(statements.IS_PAID).format(paid=sql.SQL(kind.paid)),
         "or_yesterday": sql.SQL("OR i.id IN (SELECT subject_id FROM yesterday WHERE is_refund = {})").format(
             is_refund
         ),
         **names,
     }
-    fragments["paired_class"] = sql.SQL(_PAIRED_CLASS).format(fee_plan=fragments["fee_plan"])
+    fragments["paired_class"] = sql.SQL(statements.PAIRED_CLASS).format(fee_plan=fragments["fee_plan"])
     return sql.SQL(statement).format(**fragments)
 
 
@@ -386,10 +200,10 @@ def _values(day: Day, no: int) -> dict[str, Any]:
 def _remove_overlap(db: psycopg.Connection, staging: Staging) -> tuple[int, int]:
     rows = minor = 0
     for table, fields, amount in (
-        (staging.lines, _LINE_FIELDS, "t.amount_minor"),
+        (staging.lines, statements.LINE_FIELDS, "t.amount_minor"),
         (staging.malformed, "content", "0"),
     ):
-        delete = sql.SQL(_OVERLAP).format(
+        delete = sql.SQL(statements.OVERLAP).format(
             table=table, fields=sql.SQL(fields), amount=sql.SQL(amount + " AS amount")
         )
         removed = db.execute(
@@ -422,7 +236,7 @@ def _finish_partition(db: psycopg.Connection, outcomes: sql.Identifier, no: int)
 
 def _totals(db: psycopg.Connection, outcomes: sql.Identifier) -> dict[str, dict[str, Any]]:
     totals = {name: {"count": 0, "ledger_minor": "0", "report_minor": "0"} for name in CLASSES}
-    for name, count, ledger, report in db.execute(sql.SQL(_TOTALS).format(outcomes=outcomes)):
+    for name, count, ledger, report in db.execute(sql.SQL(statements.TOTALS).format(outcomes=outcomes)):
         totals[name] = {"count": count, "ledger_minor": str(ledger), "report_minor": str(report)}
     return totals
 
@@ -440,13 +254,15 @@ def _store(
     """The statement's row, as the day's new version; the one before stays, but is no longer current."""
     key = [day.gateway, day.business_date]
     db.execute(
-        "UPDATE reconciliations SET is_current = false WHERE gateway = %s AND business_date = %s AND is_current",
+        "UPDATE reconciliations SET is_current = false"
+        " WHERE gateway = %s AND business_date = %s AND is_current",
         key,
     )
     db.execute(
         """
         INSERT INTO reconciliations (id, no, process_run_id, gateway, business_date, version, is_current,
-            sources, rules, classes, ledger_rows, report_rows, ledger_minor, report_minor, overlap_rows, proof)
+            sources, rules, classes, ledger_rows, report_rows, ledger_minor, report_minor, overlap_rows,
+            proof)
         OVERRIDING SYSTEM VALUE
         VALUES (%s, %s, %s, %s, %s, (SELECT coalesce(max(version), 0) + 1 FROM reconciliations
             WHERE gateway = %s AND business_date = %s), true, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",

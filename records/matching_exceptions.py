@@ -14,7 +14,8 @@ CREATE TEMP TABLE found ON COMMIT DROP AS
 SELECT class, is_refund, subject_id, reference, gateway_reference, reason, note, expected, found,
     ledger_minor, report_minor, source, line_no,
     md5(concat_ws('|', class, is_refund, identity,
-        row_number() OVER (PARTITION BY class, is_refund, identity ORDER BY source, line_no)))::uuid AS identity
+        row_number() OVER (PARTITION BY class, is_refund, identity ORDER BY source, line_no)))::uuid
+        AS identity
 FROM (
     SELECT o.class, o.is_refund, o.subject_id,
         coalesce(p.reference, f.reference, o.reference) AS reference, o.gateway_reference, o.reason,

@@ -10,25 +10,9 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import money
+from records.classes import CLASSES, NO_EXCEPTION
 from records.db import Base
 from records.exceptions import ReconciliationException
-
-CLASSES = (
-    "malformed_line",
-    "duplicate_at_gateway",
-    "missing_in_ledger",
-    "currency_mismatch",
-    "amount_mismatch",
-    "status_mismatch",
-    "fee_mismatch",
-    "timing",
-    "missing_at_gateway",
-    "matched",
-)
-MISMATCHES = ("currency_mismatch", "amount_mismatch", "status_mismatch", "fee_mismatch")
-LINE_CLASSES = ("malformed_line", "duplicate_at_gateway", "missing_in_ledger", *MISMATCHES, "matched")
-LEDGER_CLASSES = (*MISMATCHES, "timing", "missing_at_gateway", "matched")
-NO_EXCEPTION = ("matched", "timing")  # timing is an open item: a later day closes or carries it
 
 
 class Reconciliation(Base):

@@ -6,7 +6,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 
 from common.money import rupiah
 from records.exceptions import ReconciliationException
-from records.reconciliation import CLASSES
+from records.classes import CLASSES
 
 TABLE_ROWS = 100
 BAR = 24

@@ -1,5 +1,6 @@
 """One attempt of one process run: opened or joined, held alone, and ended in words whatever happens."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,20 @@ from records import process
 from records.db import unit_of_work
 from records.matching import NothingReported
 from records.process import Busy, ProcessRun
+
+
+class _Sentence(logging.Filter):
+    """Errors of our own family say what is wrong in a sentence: the log needs no stack trace of them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], EXPECTED):
+            record.exc_info = None
+        return True
+
+
+EXPECTED = (ProviderError, UnusableFile, NothingReported)
+for _name in ("prefect.task_runs", "prefect.flow_runs"):
+    logging.getLogger(_name).addFilter(_Sentence())
 
 PROCESS_TAG = "process:"
 FIRST_WAIT = timedelta(minutes=5)
@@ -79,7 +94,7 @@ def attempt(run: ProcessRun, *also_held: str, give_up_after: timedelta) -> Itera
                 number = process.start(session, run.id, flow_run_id()).attempts
             try:
                 yield Attempt(run.id, number)
-            except (ProviderError, UnusableFile, NothingReported) as error:
+            except EXPECTED as error:
                 raise Ended(_conclude(run.id, error, give_up_after)) from None
             except Ended:
                 raise

@@ -39,7 +39,8 @@ CREATE TABLE refunds (
         CHECK (amount_minor BETWEEN 1 AND 1000000000000000000),
     currency text NOT NULL CONSTRAINT refund_currency_form CHECK (length(currency) = 3),
     status text NOT NULL CONSTRAINT refund_status_known CHECK (status IN
-        ('requested', 'awaiting_approval', 'approved', 'sent', 'accepted', 'confirmed', 'refused', 'unknown')),
+        ('requested', 'awaiting_approval', 'approved', 'sent', 'accepted', 'confirmed', 'refused',
+         'unknown')),
     created_at timestamptz NOT NULL,
     confirmed_at timestamptz,
     CONSTRAINT refund_confirmed_has_time CHECK (confirmed_at IS NOT NULL OR status <> 'confirmed')

@@ -1,0 +1,45 @@
+"""`jembatan`: the command line. Exit codes: 0 fine, 1 the job found a failure, 2 wrong usage or input,
+3 something needed is not reachable. Errors are one sentence with a next step."""
+
+import sys
+
+import typer
+from pydantic import ValidationError
+
+from common.errors import NotReachable, UnusableFile
+from jembatan.commands import database, demo, exceptions, payments, processes, reconcile, up
+from jembatan.commands.output import complain
+from jembatan.stack import StackError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="The bridge between a training platform and its ministry, wallets and credential networks.",
+)
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
+app.command("reconcile")(reconcile.reconcile)
+app.command("doctor")(database.doctor)
+app.add_typer(payments.app, name="payments")
+app.add_typer(exceptions.app, name="exceptions")
+app.add_typer(processes.app, name="process")
+app.add_typer(database.app, name="db")
+
+
+def main() -> None:
+    """Run the command line; what a user can mend ends in a sentence, not in a stack trace."""
+    try:
+        app()
+    except UnusableFile as error:
+        complain(str(error))
+        sys.exit(2)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "__".join(str(part) for part in first["loc"]).upper()
+        complain(
+            f"The setting JEMBATAN_{name} is not usable: {first['msg']}." if name else f"{first['msg']}."
+        )
+        sys.exit(2)
+    except (NotReachable, StackError) as error:
+        complain(str(error))
+        sys.exit(3)

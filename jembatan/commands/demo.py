@@ -1,0 +1,146 @@
+"""`jembatan demo`: a day of business in the sandbox, then the night's reconciliation through Prefect."""
+
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import sqlalchemy as sa
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from common import clock
+from common.settings import GATEWAYS, settings
+from deployments.names import RECONCILE_NIGHTLY
+from jembatan.commands.output import complain, console, errors, statement_table
+from jembatan.stack import Stack, stack
+from records import ledger
+from records.db import connection, unit_of_work
+from records.process import ENDED, ProcessRun
+from records.classes import CLASSES
+
+PATIENCE_SECONDS = 150
+
+
+def demo() -> None:
+    """Import a ledger of 10,000 payments, reconcile three gateways' reports, and check the result.
+
+    Exit 0 only if every proof balances and the classes are those that the sandbox says it injected.
+    """
+    if settings().env != "sandbox":
+        complain("The demo runs in the sandbox only: unset JEMBATAN_ENV.")
+        raise typer.Exit(2)
+    day = clock.yesterday()
+    console.print("[bold]Jembatan[/bold]: a day of business, then the night's reconciliation")
+    with console.status("Starting PostgreSQL, Prefect, a worker, the API and the sandbox …"):
+        started = time.monotonic()
+        parts = stack(worker=True, sandbox=True, api=True)
+        running = parts.__enter__()
+    try:
+        console.print(f"✓ the local stack is up ({time.monotonic() - started:.1f} s)")
+        _take_ledger_over(running, day)
+        runs = _start_night(running, day)
+        outcomes = _wait(runs)
+        is_right = _show(running, day, outcomes)
+    finally:
+        parts.__exit__(None, None, None)
+    console.print(
+        "\nThe statements and their flow runs are kept. Open them with [bold]jembatan up[/bold]: "
+        "it prints the addresses of the pages and of the Prefect UI."
+    )
+    raise typer.Exit(0 if is_right else 1)
+
+
+def _take_ledger_over(running: Stack, day: date) -> None:
+    """Fetch the platform's ledger of the day from the sandbox and import it."""
+    for name, kind in (("ledger", ledger.PAYMENTS), ("refunds", ledger.REFUNDS)):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}-{day}.csv"
+            answer = httpx.get(f"{running.sandbox_url}/_sandbox/days/{day}/{name}.csv", timeout=30)
+            path.write_bytes(answer.raise_for_status().content)
+            with connection() as db:
+                result = ledger.import_file(
+                    db, path, kind, size_limit=settings().report_size_limit, scratch=Path(folder)
+                )
+        console.print(
+            f"✓ {result.rows:,} {kind.name} of {day}: {result.imported:,} imported, {result.unchanged:,} there"
+        )
+
+
+def _start_night(running: Stack, day: date) -> dict[str, UUID]:
+    """Start the nightly deployment once for each gateway, as the schedule does at 02:00."""
+    with httpx.Client(base_url=str(running.prefect_api_url), timeout=30) as prefect:
+        found = prefect.get(f"/deployments/name/{RECONCILE_NIGHTLY}").raise_for_status().json()
+        runs = {}
+        for gateway in GATEWAYS:
+            asked = {"gateway": gateway, "business_date": day.isoformat(), "skip_if_done": False}
+            answer = prefect.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": asked})
+            runs[gateway] = UUID(answer.raise_for_status().json()["id"])
+    console.print(f"✓ started {RECONCILE_NIGHTLY} for {', '.join(GATEWAYS)} through the Prefect API")
+    return runs
+
+
+def _wait(runs: dict[str, UUID]) -> dict[str, dict[str, Any] | None]:
+    """Wait until each gateway's process run has ended; its outcome, or None where it did not end well."""
+    outcomes: dict[str, dict[str, Any] | None] = {}
+    bars = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+    )
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with bars:
+        bar = bars.add_task("reconciling", total=len(runs))
+        while len(outcomes) < len(runs) and time.monotonic() < deadline:
+            time.sleep(0.3)
+            with unit_of_work() as session:
+                found = session.scalars(
+                    sa.select(ProcessRun).where(ProcessRun.flow_run_id.in_(runs.values()))
+                )
+                ended = {run.flow_run_id: run for run in found if run.state in (*ENDED, "waiting")}
+            for gateway, flow_run in runs.items():
+                if flow_run in ended and gateway not in outcomes:
+                    run = ended[flow_run]
+                    outcomes[gateway] = run.outcome if run.state == "succeeded" else None
+                    bars.advance(bar)
+                    if run.error:
+                        complain(f"{gateway}: {run.error['message']}")
+    for gateway in runs.keys() - outcomes.keys():
+        complain(f"{gateway}: no result after {PATIENCE_SECONDS} s; `jembatan process list` shows its state.")
+    return outcomes
+
+
+def _show(running: Stack, day: date, outcomes: dict[str, dict[str, Any] | None]) -> bool:
+    """Print each statement and hold it against what the sandbox injected; True when all of it fits."""
+    truth = httpx.get(f"{running.sandbox_url}/_sandbox/days/{day}/truth.json", timeout=30)
+    injected = truth.raise_for_status().json()
+    is_right = True
+    for gateway in GATEWAYS:
+        outcome = outcomes.get(gateway)
+        if outcome is None:
+            is_right = False
+            continue
+        console.print()
+        console.print(statement_table(outcome))
+        differs = [name for name in CLASSES if outcome["classes"][name] != injected[gateway][name]]
+        if differs:
+            complain(f"{gateway}: {', '.join(differs)} differ from what the sandbox injected.")
+        else:
+            console.print("✓ every class equals what the sandbox injected, in count and rupiah")
+        console.print(f"page {outcome['page']} · {outcome['healed']} healed by asking the gateway")
+        is_right = is_right and outcome["balanced"] and not differs
+    return is_right
