@@ -53,6 +53,7 @@ class Survey:
     """What one pass over the raw bytes tells before anything is parsed."""
 
     bytes: int = 0
+    lines: int = 0
     is_utf8: bool = True
     has_quotes: bool = False
     has_blank_lines: bool = False
@@ -163,7 +164,7 @@ class _LineCounter:
         self.next_row += total
         self.inner += int(inner.sum())
         rejected = [
-            RejectedLine(int(line), _shape_reason(found, width), text)
+            RejectedLine(int(line), _shape_reason(found, width, int(line) + text.count("\n"), survey), text)
             for line, (_, found, text) in zip(lines[is_refused], refused, strict=True)
         ]
         return lines[~is_refused], rejected
@@ -258,8 +259,10 @@ def _why_unreadable(error: pa.ArrowInvalid) -> str:
     return "the file cannot be read as delimited text"
 
 
-def _shape_reason(found: int, width: int) -> str:
-    return f"{found} columns where the header has {width}"
+def _shape_reason(found: int, width: int, ends: int, survey: Survey) -> str:
+    """What is wrong with a line of `found` columns that ends on line `ends` of the file."""
+    cut_off = "cut off: " if found < width and ends == survey.lines and not survey.ends_with_newline else ""
+    return f"{cut_off}{found} columns where the header has {width}"
 
 
 def _without_blank_lines(
@@ -303,6 +306,7 @@ def _survey(path: Path, name: str, size_limit: int) -> Survey:
             tail = block[-4:]
     found.is_utf8 = found.is_utf8 and decoder.finish()
     found.ends_with_newline = tail.endswith(b"\n")
+    found.lines = line if not found.ends_with_newline else line - 1
     return found
 
 

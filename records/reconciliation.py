@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import money
-from records.classes import CLASSES, NO_EXCEPTION
+from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES, MISMATCHES, NO_EXCEPTION  # noqa: F401
 from records.db import Base
 from records.exceptions import ReconciliationException
 

@@ -34,11 +34,14 @@ def list_(
     if json:
         as_json([_as_dict(run) for run in found])
         return
-    table = Table("process", "key", "state", "attempts", "next attempt", "id")
+    table = Table()
+    table.add_column("id", no_wrap=True)
+    for name in ("process", "of", "state", "attempts", "next attempt"):
+        table.add_column(name, overflow="fold")
     for run in found:
-        table.add_row(
-            run.process, run.key, run.state, str(run.attempts), _time(run.next_attempt_at), str(run.id)
-        )
+        what = " ".join(str(run.input[name]) for name in ("gateway", "business_date") if name in run.input)
+        next_attempt = _time(run.next_attempt_at)
+        table.add_row(str(run.id), run.process, what, run.state, str(run.attempts), next_attempt)
     console.print(table if found else "No process has been asked for yet.")
 
 
