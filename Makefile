@@ -1,0 +1,49 @@
+# Everything a newcomer needs; each target sets up what it needs and does nothing twice.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+.PHONY: install demo test test-slow bench check lock browser
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: install
+	$(BIN)/jembatan demo
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+test: check
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow
+
+# Peers of the benchmarks have dependencies of their own, in an environment of their own.
+bench: .venv-bench/.installed
+	.venv-bench/bin/python -m benchmarks.reconcile
+
+.venv-bench/.installed: install benchmarks/requirements.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r benchmarks/requirements.txt
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Debian's Chromium for the browser tests, which say so and skip without it.
+browser:
+	apt-get update -qq && apt-get install -qq -y chromium
+
+# Pin every dependency again, with hashes and without naming an index.
+lock: install
+	$(BIN)/uv pip compile $(LOCK) --extra dev --output-file requirements.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) --constraint requirements.txt --output-file benchmarks/requirements.txt benchmarks/requirements.in
