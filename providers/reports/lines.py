@@ -46,10 +46,17 @@ MALFORMED = pa.schema(
 
 @dataclass(frozen=True)
 class Lines:
-    """Some lines of a report: the good ones typed (GOOD), the malformed ones explained (MALFORMED)."""
+    """Some lines of a report: the good ones typed (GOOD), the malformed ones explained (MALFORMED).
+
+    Sums are over all amounts and fees that can be read, also of lines malformed elsewhere: the gateway
+    counts those in its totals too.
+    """
 
     good: pa.RecordBatch
     malformed: pa.RecordBatch
+    amount_minor: int
+    refund_minor: int
+    fee_minor: int
 
 
 @dataclass
@@ -70,6 +77,7 @@ class Report:
     layout: Layout
     rows: int = 0
     amount_minor: int = 0
+    _readable_minor: int = 0
     _refund_minor: int = 0
     _fee_minor: int = 0
     _stated: list[Totals] = field(default_factory=list)
@@ -96,12 +104,11 @@ class Report:
         self.table.close()
 
     def _count(self, lines: Lines) -> None:
-        good = lines.good
-        self.rows += good.num_rows + lines.malformed.num_rows
-        refunds = _sum(good.column("amount_minor").filter(good.column("is_refund")))
-        self.amount_minor += _sum(good.column("amount_minor"))
-        self._refund_minor += refunds
-        self._fee_minor += _sum(good.column("fee_minor"))
+        self.rows += lines.good.num_rows + lines.malformed.num_rows
+        self.amount_minor += _sum(lines.good.column("amount_minor"))
+        self._readable_minor += lines.amount_minor
+        self._refund_minor += lines.refund_minor
+        self._fee_minor += lines.fee_minor
 
     def _take_totals(self, batch: Batch, places: dict[str, int]) -> Batch:
         """The batch without lines that state totals: first cell such a word, no type and no status."""
@@ -156,7 +163,7 @@ class Report:
         if self.layout.totals == "required" and not self._stated:
             raise UnusableFile(self.name, "the line that states the totals is missing: the file is cut off")
         subtract = self.layout.totals_count_refunds == "subtracted"
-        amount = self.amount_minor - (2 * self._refund_minor if subtract else 0)
+        amount = self._readable_minor - (2 * self._refund_minor if subtract else 0)
         for stated in self._stated:
             for what, says, have in (
                 ("lines", stated.rows, self.rows),
@@ -226,7 +233,11 @@ def _check(batch: Batch, places: dict[str, int], layout: Layout, table: Table) -
         good = good.filter(pc.invert(is_bad))
         unfit = _value_faults(batch, is_bad, faults, cells, table)
         malformed = pa.Table.from_batches([unfit, malformed]).combine_chunks().to_batches()[0]
-    return Lines(good, malformed)
+    is_refund = pc.fill_null(pc.equal(checked["type"].values, "refund"), False)
+    amounts = checked["amount"].values.filter(pc.invert(checked["amount"].bad))
+    refunds = checked["amount"].values.filter(pc.and_not(is_refund, checked["amount"].bad))
+    fees = checked["fee"].values.filter(pc.invert(checked["fee"].bad))
+    return Lines(good, malformed, _sum(amounts), _sum(refunds), _sum(fees))
 
 
 def _cells(

@@ -228,3 +228,25 @@ def test_xlsx_reads_like_csv(tmp_path: Path) -> None:
     good, malformed = read(path)
     assert [(row["line_no"], row["amount_minor"], row["fee_minor"]) for row in good] == [(3, 15_000_000, 300_050)]
     assert [(row["line_no"], row["seen"]) for row in malformed] == [(5, "1e5")]
+
+
+def test_a_total_counts_readable_amounts_of_malformed_lines_too(tmp_path: Path) -> None:
+    lines = [GOOD, OTHER.replace("IDR", "XXQ"), OTHER.replace("150000.00", "1e5")]
+    path = write(tmp_path / "report.csv", REPORT_HEAD, [*lines, "TOTAL,3,,,300000.00,9000.00,,"])
+    good, malformed = read(path)
+    assert (len(good), len(malformed)) == (1, 2)
+
+
+def test_totals_of_a_layout_that_subtracts_refunds(tmp_path: Path) -> None:
+    net = load_layout("canonical").model_copy(update={"totals_count_refunds": "subtracted"})
+    refund = OTHER.replace("payment", "refund").replace("150000.00", "50000.00")
+    path = write(tmp_path / "report.csv", REPORT_HEAD, [GOOD, refund, "TOTAL,2,,,100000.00,,,"])
+    assert len(read(path, net)[0]) == 2
+    with pytest.raises(UnusableFile, match="stated as 100000.00, but the lines give 200000.00"):
+        read(path)
+
+
+def test_a_layout_that_requires_totals_refuses_a_file_without(tmp_path: Path) -> None:
+    strict = load_layout("canonical").model_copy(update={"totals": "required"})
+    with pytest.raises(UnusableFile, match="the line that states the totals is missing"):
+        read(write(tmp_path / "report.csv", REPORT_HEAD, [GOOD]), strict)
