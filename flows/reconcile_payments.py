@@ -12,6 +12,7 @@ from tasks.reconcile_payments import (
     PROCESS,
     classify,
     day_to_reconcile,
+    end,
     fetch_report,
     heal,
     is_recorded,
@@ -66,6 +67,6 @@ def reconcile_payments(
                 classify(day, lines)
             healing = heal(day)
             prove(day)
-            return tell(day, healing)
+            return end(day, tell(day, healing))
     except Ended as ended:
         return ended.state

@@ -13,9 +13,8 @@ from prefect import task
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from common import clock
+from common import clock, money
 from common.errors import AuthFailed, Rejected, Transient, UnusableFile
-from common.money import rupiah
 from common.settings import settings
 from providers.payments import gateway as open_gateway
 from providers.reports.layout import Layout, UnknownLayout, layouts, load_layout
@@ -180,30 +179,31 @@ def prove(day: Day) -> bool:
 
 
 @task(name="tell", **ONCE)
-def tell(day: Day, healing: dict[str, int]) -> State[Any]:
-    """Put the result where people look: process run, final message, artifacts, link to the page."""
+def tell(day: Day, healing: dict[str, int]) -> dict[str, Any]:
+    """Put the statement where people look, beside the flow run; returns the process run's outcome."""
     with unit_of_work() as session:
         statement = _statement(session, day)
-        outcome = reconciliation.as_json(session, statement)
-        outcome["healed"] = healing["healed"]
-        outcome["unanswered"] = healing["unanswered"]
-        outcome["page"] = settings().page_url(f"/reconciliations/{statement.id}")
-        at_risk = reconciliation.at_risk_minor(session, statement.id)
-        outcome["at_risk"] = str(at_risk)
+        outcome = reconciliation.as_json(session, statement) | {
+            "healed": healing["healed"],
+            "unanswered": healing["unanswered"],
+            "page": settings().page_url(f"/reconciliations/{statement.id}"),
+            "at_risk": money.plain(reconciliation.at_risk_minor(session, statement.id)),
+        }
         newest = exceptions.search(session, run_id=statement.id, limit=reporting.TABLE_ROWS)
     reporting.publish(outcome, newest)
-    message = summary(outcome, at_risk)
-    if not outcome["balanced"]:
-        return work.fail(
-            day.run_id,
-            "proof",
-            f"the proof does not balance · {message}. Nothing of it may be relied on",
-            outcome,
-        )
-    return work.succeed(day.run_id, outcome, message)
+    return outcome
 
 
-def summary(outcome: dict[str, Any], at_risk_minor: int) -> str:
+def end(day: Day, outcome: dict[str, Any]) -> State[Any]:
+    """End the process run with its outcome; the flow run's final state says it in one line."""
+    message = summary(outcome)
+    if outcome["balanced"]:
+        return work.succeed(day.run_id, outcome, message)
+    sentence = f"The proof does not balance: rely on nothing of it, and tell the developers · {message}"
+    return work.fail(day.run_id, "proof", sentence, outcome)
+
+
+def summary(outcome: dict[str, Any]) -> str:
     """One line for the finance officer, like `matched 9,954 of 10,000 · 46 exceptions · Rp … at risk`."""
     classes = outcome["classes"]
     matched = classes["matched"]["count"]
@@ -212,7 +212,7 @@ def summary(outcome: dict[str, Any], at_risk_minor: int) -> str:
     parts = [
         f"matched {matched:,} of {max(lines, outcome['ledger_rows']):,}",
         f"{outcome['exceptions_open']:,} exceptions",
-        f"{rupiah(at_risk_minor)} at risk",
+        f"{money.rupiah(money.parse_minor(outcome['at_risk']))} at risk",
     ]
     if timing:
         parts.append(f"{timing:,} awaited with the next report")

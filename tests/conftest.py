@@ -4,10 +4,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
 import pytest
+
+if TYPE_CHECKING:
+    from jembatan.stack import Stack
 
 # Prefect and our settings read the environment when they are imported: point both away from the
 # user's own set-up before any test module does.
@@ -62,3 +66,21 @@ def database(server: str, template: str, tmp_path: Path, monkeypatch: pytest.Mon
     settings.cache_clear()
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def parts(server: str) -> Iterator["Stack"]:
+    """A real Prefect server and the sandbox, for the whole session; Prefect's settings point to it."""
+    from common.settings import settings
+    from jembatan.stack import stack
+
+    before = os.environ["JEMBATAN_HOME"]
+    os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "postgres-home")
+    settings.cache_clear()
+    with stack(prefect=True, sandbox=True) as running:
+        os.environ["JEMBATAN_HOME"] = before
+        key = _SCRATCH / "postgres-home" / "keys" / "sandbox-client.pem"
+        for name in ("OVO", "LINKAJA"):
+            os.environ[f"JEMBATAN_{name}__PRIVATE_KEY"] = str(key)
+        settings.cache_clear()
+        yield running

@@ -163,7 +163,9 @@ def test_dialects_of_csv_read_the_same(tmp_path: Path) -> None:
 def test_line_numbers_count_lines_inside_quotes_and_blank_lines(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     quoted = GOOD.replace("A1", '"A\n1"')
-    path.write_text(f"{REPORT_HEAD}\n\n{quoted}\n{GOOD},x\n{quoted}\n{OTHER.replace('paid', 'no')}\n{OTHER}\n")
+    path.write_text(
+        f"{REPORT_HEAD}\n\n{quoted}\n{GOOD},x\n{quoted}\n{OTHER.replace('paid', 'no')}\n{OTHER}\n"
+    )
     good, malformed = read(path)
     assert [row["line_no"] for row in good] == [3, 6, 9]
     assert sorted((row["line_no"], row["column_name"]) for row in malformed) == [(5, None), (8, "status")]
@@ -226,7 +228,9 @@ def test_xlsx_reads_like_csv(tmp_path: Path) -> None:
     sheet.write_row(4, 0, ["A2", "G2", "payment", "paid", "1e5", "", "IDR", "2026-11-24T10:00:00+07:00"])
     book.close()
     good, malformed = read(path)
-    assert [(row["line_no"], row["amount_minor"], row["fee_minor"]) for row in good] == [(3, 15_000_000, 300_050)]
+    assert [(row["line_no"], row["amount_minor"], row["fee_minor"]) for row in good] == [
+        (3, 15_000_000, 300_050)
+    ]
     assert [(row["line_no"], row["seen"]) for row in malformed] == [(5, "1e5")]
 
 

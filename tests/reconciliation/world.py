@@ -24,7 +24,9 @@ def at(day: date, seconds: int) -> datetime:
     return datetime.combine(day, datetime.min.time(), WIB) + timedelta(seconds=seconds)
 
 
-def random_items(rng: random.Random, count: int, first: date = DAY - timedelta(days=2), days: int = 4) -> list[Item]:
+def random_items(
+    rng: random.Random, count: int, first: date = DAY - timedelta(days=2), days: int = 4
+) -> list[Item]:
     items = []
     for number in range(count):
         day = first + timedelta(days=rng.randrange(days))
