@@ -6,7 +6,7 @@ IDR has two decimals in ISO 4217, so one rupiah is 100 minor units and Rp 10.000
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
-_PLAIN = re.compile(r"\d{1,17}(\.\d{1,2})?")
+_PLAIN = re.compile(r"[0-9]{1,17}(\.[0-9]{1,2})?")
 MINOR_PER_UNIT = 100
 MAX_MINOR = 2**63 - 1
 

@@ -84,3 +84,6 @@ def parts(server: str) -> Iterator["Stack"]:
             os.environ[f"JEMBATAN_{name}__PRIVATE_KEY"] = str(key)
         settings.cache_clear()
         yield running
+        from prefect.logging.handlers import APILogHandler
+
+        APILogHandler().flush()  # else Prefect goes on trying at exit, when the server is gone
