@@ -2,11 +2,10 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from pydantic import Field
 
 from tasks.reconcile_payments import (
     PROCESS,
@@ -17,6 +16,7 @@ from tasks.reconcile_payments import (
     heal,
     is_recorded,
     prove,
+    run_name,
     stage_report,
     tell,
 )
@@ -24,40 +24,38 @@ from tasks.work import Ended
 
 
 class Wallet(StrEnum):
-    """The gateways that report settlements."""
+    """A gateway that reports settlements."""
 
     gopay = "gopay"
     ovo = "ovo"
     linkaja = "linkaja"
 
 
-@flow(name=PROCESS, flow_run_name="{gateway} {business_date}", persist_result=False, validate_parameters=True)
+@flow(name=PROCESS, flow_run_name=run_name, persist_result=False)
 def reconcile_payments(
-    gateway: Annotated[Wallet, Field(description="Whose settlement report")] = Wallet.gopay,
-    business_date: Annotated[
-        date | None,
-        Field(description="Business day in Jakarta; empty: yesterday, seen from when the run was due"),
-    ] = None,
-    source: Annotated[
-        str | None,
-        Field(description="Empty: the configured source. Else kept files as `sha256:…`, several with commas"),
-    ] = None,
-    layout: Annotated[
-        str | None,
-        Field(description="Empty: the gateway's own. Else the name of a layout, such as canonical"),
-    ] = None,
-    allow_empty: Annotated[
-        bool, Field(description="Accept a report without lines although payments are in scope")
-    ] = False,
-    skip_if_done: Annotated[
-        bool, Field(description="Leave a day alone that is reconciled already, as the schedule does")
-    ] = False,
+    gateway: Wallet = Wallet.gopay,
+    business_date: date | None = None,
+    source: str | None = None,
+    layout: str | None = None,
+    allow_empty: bool = False,
+    skip_if_done: bool = False,
 ) -> State[Any]:
-    """Reconcile one gateway's business day. Runbook: docs/runbooks/reconcile-payments.md
+    """Hold one gateway's settlement report of a business day against the ledger, and prove the result.
 
     Fetch the report and keep it, read it strictly, give every line and every payment one class, heal what
     the gateway itself can answer, prove that both sides add up, and tell people. Running a day again
     makes a new version of its statement; exceptions keep their identity.
+    Runbook: docs/runbooks/reconcile-payments.md
+
+    Args:
+        gateway: Whose settlement report.
+        business_date: Business day in Jakarta. None means yesterday, seen from when the run was due.
+        source: Where the report is. None means the gateway's configured source; kept files are named by
+            their SHA-256 as sha256:…, several with commas.
+        layout: How the report is laid out. None means the gateway's own layout, or the one that fits the
+            header of a kept file; else the name of a layout, such as canonical.
+        allow_empty: Accept a report without lines although payments are in scope.
+        skip_if_done: Leave a day alone that is reconciled already, as the nightly schedule does.
     """
     try:
         with day_to_reconcile(gateway, business_date, source, layout, allow_empty, skip_if_done) as day:

@@ -47,6 +47,12 @@ class Day:
     allow_empty: bool
 
 
+def run_name() -> str:
+    """Name of the flow run, such as `gopay 2026-11-24`, also where the day was left open."""
+    asked = prefect.runtime.flow_run.parameters
+    return f"{asked['gateway']} {asked['business_date'] or clock.yesterday(_scheduled_time())}"
+
+
 @contextmanager
 def day_to_reconcile(
     gateway: str,
