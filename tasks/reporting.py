@@ -5,8 +5,8 @@ from typing import Any
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from common.money import parse_minor, rupiah
-from records.exceptions import ReconciliationException
 from records.classes import CLASSES
+from records.exceptions import ReconciliationException
 
 TABLE_ROWS = 100
 BAR = 24
@@ -32,7 +32,8 @@ def _markdown(outcome: dict[str, Any]) -> str:
         f"# Reconciliation {outcome['gateway']} {outcome['business_date']} (version {outcome['version']})",
         "",
         f"{verdict} {outcome['exceptions_open']:,} exceptions are open, "
-        f"{rupiah(parse_minor(outcome['at_risk']))} at risk, {outcome['healed']:,} healed by the gateway's status.",
+        f"{rupiah(parse_minor(outcome['at_risk']))} at risk, "
+        f"{outcome['healed']:,} healed by the gateway's status.",
         "",
         f"[Statement with every exception]({outcome['page']})",
         "",

@@ -41,9 +41,8 @@ def stack() -> Iterator[dict[str, Any]]:
         ledger = httpx.get(f"{record['sandbox_url']}/_sandbox/days/{day}/ledger.csv", timeout=30)
         (home.path / "ledger.csv").write_bytes(ledger.content)
         command = [sys.executable, "-c", "from jembatan.cli import main; main()"]
-        subprocess.run(
-            [*command, "payments", "import", str(home.path / "ledger.csv")], env=environment, cwd=ROOT, check=True
-        )
+        command += ["payments", "import", str(home.path / "ledger.csv")]
+        subprocess.run(command, env=environment, cwd=ROOT, check=True)
         yield record
         up.stop()
 
