@@ -1,0 +1,101 @@
+"""Is it alive, is it ready, and what the monitoring counts. No sign-in: nothing here names a payment."""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+
+from api import figures, prefect_server
+from api.problems import described
+from common.errors import NotReachable
+from records.db import MIGRATIONS, unit_of_work
+from records.process import ProcessRun
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Alive")
+def healthz() -> dict[str, str]:
+    """The process answers; nothing else is looked at."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Ready", responses={503: {"description": "The database is not ready"}})
+def readyz() -> JSONResponse:
+    """Ready: the database answers and its schema is ours. Prefect is only reported, as requests are
+    accepted while it is down and handed over once it is back."""
+    wanted = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    database = {"reachable": True, "schema": None, "schema_wanted": wanted}
+    try:
+        with unit_of_work() as session:
+            database["schema"] = session.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    except (NotReachable, sa.exc.OperationalError):
+        database["reachable"] = False
+    except sa.exc.ProgrammingError:  # no such table: the schema was never brought up
+        pass
+    is_ready = database["schema"] == wanted
+    body = {
+        "status": "ready" if is_ready else "not ready",
+        "database": database,
+        "prefect": {"reachable": prefect_server.is_reachable()},
+    }
+    return JSONResponse(body, 200 if is_ready else 503)
+
+
+@router.get(
+    "/metrics",
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **described(503)},
+)
+def metrics() -> Response:
+    """Process runs by state, open exceptions and the money that they speak of, age of the statements."""
+    registry = CollectorRegistry()
+    registry.register(_Business())
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+class _Business(Collector):
+    """Reads the figures at the moment when somebody asks."""
+
+    def describe(self) -> list[Metric]:
+        """Nothing: so that registering does not read."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """All families, each from one grouped query."""
+        runs = GaugeMetricFamily(
+            "jembatan_process_runs", "Process runs by process and state", labels=["process", "state"]
+        )
+        is_open = GaugeMetricFamily(
+            "jembatan_exceptions_open", "Open exceptions of reconciliations", labels=["gateway", "class"]
+        )
+        at_risk = GaugeMetricFamily(
+            "jembatan_exceptions_at_risk_rupiah",
+            "Money that the open exceptions speak of, in rupiah",
+            labels=["gateway", "class"],
+        )
+        age = GaugeMetricFamily(
+            "jembatan_statement_age_seconds",
+            "Seconds since the newest statement that balances was recorded",
+            labels=["gateway"],
+        )
+        with unit_of_work() as session:
+            counted = sa.select(ProcessRun.process, ProcessRun.state, sa.func.count())
+            for process, state, count in session.execute(
+                counted.group_by(ProcessRun.process, ProcessRun.state)
+            ):
+                runs.add_metric([process, state], count)
+            for gateway, name, count, minor in figures.open_by_gateway(session):
+                is_open.add_metric([gateway, name], count)
+                at_risk.add_metric([gateway, name], minor / 100)
+            for gateway, seconds in figures.statement_ages(session):
+                age.add_metric([gateway], seconds)
+        return [runs, is_open, at_risk, age]

@@ -1,0 +1,172 @@
+"""The texts that people read on our pages, in one place, so that another language can stand beside English.
+
+Whatever comes from the outside (references, file names, reasons of a reader) is shown as it is.
+"""
+
+import re
+from datetime import date, datetime
+from typing import NamedTuple
+
+from common.clock import JAKARTA
+
+
+class ClassWords(NamedTuple):
+    """A class in plain words: its name, what it means, and what stands where a side has nothing."""
+
+    title: str
+    meaning: str
+    nothing_expected: str = ""
+    nothing_found: str = ""
+
+
+CLASSES = {
+    "malformed_line": ClassWords(
+        "Line that cannot be read",
+        "A line of the report is not exactly what its layout allows, so it is held against nothing.",
+        nothing_expected="Not looked for: the line cannot be read.",
+    ),
+    "duplicate_at_gateway": ClassWords(
+        "Listed more than once",
+        "The gateway lists one payment in several lines. One of them counts; these are the others.",
+        nothing_expected="No further line: another one counts for this payment.",
+    ),
+    "missing_in_ledger": ClassWords(
+        "Not in our ledger",
+        "The gateway reports it, and our ledger has nothing under this reference.",
+        nothing_expected="Our ledger has nothing under this reference.",
+    ),
+    "currency_mismatch": ClassWords("Other currency", "Both sides have it, in different currencies."),
+    "amount_mismatch": ClassWords("Other amount", "Both sides have it, with different amounts."),
+    "status_mismatch": ClassWords("Other status", "One side says that it is paid, the other that it is not."),
+    "fee_mismatch": ClassWords("Other fee", "The gateway kept another fee than the fee plan says."),
+    "timing": ClassWords(
+        "Awaited with the next report",
+        "Paid shortly before midnight and not reported yet. No exception: if the next day's report does not "
+        "have it either, it becomes one there.",
+        nothing_found="Not in this report yet.",
+    ),
+    "missing_at_gateway": ClassWords(
+        "Not in the report",
+        "Our ledger has it on this day, and the gateway's report has no line for it.",
+        nothing_found="The report has no line for it.",
+    ),
+    "matched": ClassWords("Matched", "Both sides say the same."),
+}
+
+GATEWAYS = {"gopay": "GoPay", "ovo": "OVO", "linkaja": "LinkAja"}
+NO_SOURCE = "the report's own source"
+
+REPORT_SIDE = "The report’s side"
+LEDGER_SIDE = "The ledger’s side"
+MISMATCHES = "Other currency, amount, status or fee"
+COUNTED_IN_REPORT = "Counted in the report’s files"
+COUNTED_IN_LEDGER = "Counted in the ledger"
+CHART_COUNT = "Exceptions by class"
+CHART_MONEY = "Money at risk in open exceptions"
+
+_REASONS = {
+    "repeated_line": "the same line again",
+    "second_charge": "a second charge for the same payment",
+    "over": "the gateway reports more",
+    "under": "the gateway reports less",
+}
+_PAID_THERE = "the report says paid, our ledger does not"
+_PAID_HERE = "our ledger says paid, the report does not"
+_NOTES = {
+    "gateway_reference_differs": "the gateway's own reference differs from the one we have",
+    "matched_on_an_earlier_day": "the payment was matched on an earlier day",
+}
+_DEFAULT_REASONS = {
+    "currency_mismatch": "the gateway reports another currency",
+    "fee_mismatch": "the gateway kept another fee",
+    "missing_in_ledger": "reported, and unknown to us",
+    "missing_at_gateway": "paid by our ledger, and not reported",
+    "timing": "paid shortly before midnight",
+}
+_STATUSES = {"partially_refunded": "partly refunded"}
+STATES = {
+    "open": "open",
+    "explained": "explained by a person",
+    "healed": "healed",
+    "settled": "settled by a later report",
+    "carried": "carried to the next day",
+    "cleared": "no longer found",
+}
+PROCESS_STATES = {
+    "queued": "waits to be started",
+    "running": "is running",
+    "waiting": "waits for its next try",
+    "failed": "failed",
+    "needs_attention": "needs a person",
+}
+
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
+_CLASS_AT_END = re.compile(r": (" + "|".join(CLASSES) + r")$")
+
+
+def open_of(is_open: int, count: int) -> str:
+    """How many of some exceptions are open."""
+    if is_open == count:
+        return f"{count:,} open"
+    return f"{is_open:,} of {count:,} open" if is_open else f"{count:,}, none open"
+
+
+def gateway(name: str) -> str:
+    """The wallet as people write it."""
+    return GATEWAYS.get(name, name)
+
+
+def reason(class_: str, code: str | None, found_status: str | None = None) -> str:
+    """Why the item is an exception; a reason that is no code of ours is a sentence already."""
+    if class_ == "status_mismatch":
+        return _PAID_THERE if found_status == "paid" else _PAID_HERE
+    if not code:
+        return _DEFAULT_REASONS.get(class_, CLASSES[class_].meaning)
+    return _REASONS.get(code, code)
+
+
+def notes(codes: str | None) -> list[str]:
+    """What else is worth knowing of an exception."""
+    return [_NOTES.get(code, code) for code in (codes or "").split(", ") if code]
+
+
+def status(word: str | None) -> str:
+    """A payment's or a line's status."""
+    return _STATUSES.get(word or "", (word or "–").replace("_", " "))
+
+
+def event(text: str) -> str:
+    """The reason of an exception's event; a class named at its end is put in plain words."""
+    return _CLASS_AT_END.sub(lambda found: f" as “{CLASSES[found[1]].title}”", text)
+
+
+def day(value: date) -> str:
+    """`Tuesday, 24 November 2026`"""
+    return f"{_DAYS[value.weekday()]}, {value.day} {_MONTHS[value.month - 1]} {value.year}"
+
+
+def short_day(value: date) -> str:
+    """`24 Nov 2026`"""
+    return f"{value.day} {_MONTHS[value.month - 1][:3]} {value.year}"
+
+
+def moment(value: datetime) -> str:
+    """`24 Nov 2026 10:11:12`, in WIB (the page says so once)."""
+    local = value.astimezone(JAKARTA)
+    return f"{short_day(local.date())} {local:%H:%M:%S}"
+
+
+def minute(value: datetime) -> str:
+    """`25 November 2026, 02:03 WIB`"""
+    local = value.astimezone(JAKARTA)
+    return f"{local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M} WIB"
+
+
+def short_minute(value: datetime) -> str:
+    """`25 Nov 2026, 02:03`, in WIB (the page says so once)."""
+    local = value.astimezone(JAKARTA)
+    return f"{short_day(local.date())}, {local:%H:%M}"

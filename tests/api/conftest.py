@@ -1,0 +1,149 @@
+"""The API on a fresh database, and one real Prefect server for all tests that hand something over."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from api_world import Day, every_class
+
+from api import figures
+from common.settings import settings
+from deployments.names import RECONCILE_ON_DEMAND
+from jembatan.stack.database import prefect_database_url
+from records import reconciliation
+from records.db import engine, unit_of_work
+
+PARAMETERS = {
+    "type": "object",
+    "required": ["gateway"],
+    "properties": {
+        "gateway": {"type": "string", "enum": ["gopay", "ovo", "linkaja"]},
+        "business_date": {"type": "string", "format": "date"},
+        "source": {"type": "string"},
+        "layout": {"type": "string"},
+        "allow_empty": {"type": "boolean"},
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The API over real HTTP, in this process, on whatever database a test has; its relay is not started."""
+    from api.app import app
+
+    running = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning"))
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    running.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture
+def client(database: str, address: str) -> Iterator[httpx.Client]:
+    """Calls the API."""
+    with httpx.Client(base_url=address, headers={"Accept": "application/json"}) as calling:
+        yield calling
+
+
+@pytest.fixture(scope="session")
+def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """What many tests only read, made once, on a database of its own."""
+    url = server.replace("/jembatan", "/test_day", 1)
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE test_day TEMPLATE {template}".encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JEMBATAN_DATABASE_URL", url)
+        settings.cache_clear()
+        statement = every_class(tmp_path_factory.mktemp("day"))
+        with unit_of_work() as session:
+            at_risk = reconciliation.at_risk_minor(session, statement)
+            by_class = figures.by_class(session, statement)
+
+        def read(path: str) -> httpx.Response:
+            return httpx.get(f"{address}/reconciliations/{path}").raise_for_status()
+
+        shown = Day(
+            statement,
+            read(str(statement)).text,
+            read(f"{statement}/exceptions.csv").content,
+            read("").text,
+            at_risk,
+            by_class,
+        )
+    engine(url).dispose()
+    settings.cache_clear()
+    return shown
+
+
+@pytest.fixture(scope="session")
+def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a Prefect server's API with our deployment, which no worker serves."""
+    folder = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {
+        "PREFECT_HOME": str(folder),
+        "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
+        "PREFECT_API_DATABASE_CONNECTION_URL": prefect_database_url(server),
+    }
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}/api"
+    with (folder / "log").open("wb") as log:
+        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        _wait_until_up(url, running, folder / "log")
+        flow, name = RECONCILE_ON_DEMAND.split("/")
+        flow_id = httpx.post(f"{url}/flows/", json={"name": flow}).json()["id"]
+        deployment = {
+            "name": name,
+            "flow_id": flow_id,
+            "enforce_parameter_schema": True,
+            "parameter_openapi_schema": PARAMETERS,
+        }
+        httpx.post(f"{url}/deployments/", json=deployment).raise_for_status()
+        yield url
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+@pytest.fixture
+def prefect(database: str, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """Our settings point at that server; asks it what it knows."""
+    monkeypatch.setenv("JEMBATAN_PREFECT_API_URL", prefect_server)
+    settings.cache_clear()
+    with httpx.Client(base_url=prefect_server) as asking:
+        yield asking
+
+
+@pytest.fixture
+def no_prefect(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our settings point at a Prefect server that is down."""
+    monkeypatch.setenv("JEMBATAN_PREFECT_API_URL", "http://127.0.0.1:9/api")
+    settings.cache_clear()
+
+
+def _wait_until_up(url: str, running: "subprocess.Popen[Any]", log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        assert running.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"{url}/health", timeout=1).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+    raise AssertionError("Prefect did not start: " + log.read_text())
