@@ -11,7 +11,7 @@ from common.settings import GATEWAYS, settings
 from deployments.names import RECONCILE_FLOW
 from records import process
 from records.process import ProcessRun
-from records.reconciliation import Reconciliation
+from records.reconciliation import Reconciliation, nightly_key, request_input
 
 NIGHTLY_AT = time(2, 0)  # WIB, of the schedule in prefect.yaml
 GRACE = timedelta(minutes=15)  # the nightly run comes first
@@ -41,7 +41,9 @@ def request_missed(session: Session, now: datetime) -> list[tuple[str, date]]:
         first = _first_statement(session, gateway) or founded
         known = _statements(session, gateway) | _asked_for(session, gateway)
         for day in missed_days(now, first, settings().catch_up_days, known):
-            _, is_new = process.request(session, RECONCILE_FLOW, _key(gateway, day), _input(gateway, day))
+            _, is_new = process.request(
+                session, RECONCILE_FLOW, nightly_key(gateway, day), request_input(gateway, day)
+            )
             if is_new:
                 made.append((gateway, day))
     return made
@@ -49,20 +51,6 @@ def request_missed(session: Session, now: datetime) -> list[tuple[str, date]]:
 
 def _night_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), NIGHTLY_AT, clock.JAKARTA)
-
-
-def _key(gateway: str, day: date) -> str:
-    return f"{gateway}/{day.isoformat()}"
-
-
-def _input(gateway: str, day: date) -> dict[str, object]:
-    return {
-        "gateway": gateway,
-        "business_date": day.isoformat(),
-        "source": None,
-        "layout": None,
-        "allow_empty": False,
-    }
 
 
 def _first_statement(session: Session, gateway: str) -> date | None:

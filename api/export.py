@@ -11,12 +11,12 @@ import sqlalchemy as sa
 
 from common.clock import JAKARTA
 from common.money import plain
+from common.tables import neutral
 from records.db import unit_of_work
 from records.exceptions import ExceptionEvent, ReconciliationException
 
 _BATCH = 10_000
 _BOM = "\ufeff"  # without it Excel takes UTF-8 for the machine's old code page
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 COLUMNS = (
     "exception", "class", "state", "type", "reference", "reason", "note",
@@ -60,11 +60,6 @@ _ROWS = (
     .order_by(_E.id)
     .limit(sa.bindparam("batch"))
 )
-
-
-def neutral(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: a cell that could be one gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def exceptions_csv(run_id: UUID) -> Iterator[str]:

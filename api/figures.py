@@ -2,30 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from records.classes import NO_EXCEPTION
-from records.exceptions import ReconciliationException
+from records.exceptions import RISK, ReconciliationException
 from records.reconciliation import Reconciliation
 
 _E = ReconciliationException
-_LARGER = sa.func.greatest(sa.func.coalesce(_E.ledger_minor, 0), sa.func.coalesce(_E.report_minor, 0))
-# The same rule as records.reconciliation.at_risk_minor, which gives it for one statement as a whole.
-RISK: sa.ColumnElement[Any] = sa.case(
-    (_E.class_ == "amount_mismatch", sa.func.abs(_E.ledger_minor - _E.report_minor)),
-    (
-        _E.class_ == "fee_mismatch",
-        sa.func.abs(
-            sa.cast(_E.expected["fee_minor"].astext, sa.BigInteger)
-            - sa.cast(_E.found["fee_minor"].astext, sa.BigInteger)
-        ),
-    ),
-    else_=_LARGER,
-)
 _IS_OPEN = _E.state == "open"
 _COUNTS = (
     sa.func.count().label("listed"),

@@ -111,12 +111,11 @@ def local_times(text: pa.StringArray, form: str, offset: str) -> pa.StringArray:
 
 
 def words(text: pa.StringArray, allowed: dict[str, str], what: str) -> Checked:
-    """The allowed word's meaning for each cell, compared without case only where `allowed` is lower case."""
+    """The meaning of each cell's word; words are compared as they are."""
     keys = pa.array(list(allowed))
     index = pc.index_in(text, value_set=keys)
     values = pc.take(pa.array(list(allowed.values()), pa.string()), index)
-    shown = ", ".join(dict.fromkeys(allowed)) if len(allowed) <= 12 else f"a known {what}"
-    return Checked(values, pc.is_null(index), f"unknown {what} (known: {shown})")
+    return Checked(values, pc.is_null(index), f"unknown {what} (known: {', '.join(allowed)})")
 
 
 def currencies(text: pa.StringArray) -> Checked:

@@ -51,6 +51,22 @@ class ReconciliationException(Base):
     closed_at: Mapped[datetime | None] = mapped_column(_TIME)
 
 
+_E = ReconciliationException
+# Money that an exception puts at risk. Where both sides name an amount in one currency it is what differs,
+# except for a wrong status, where it is all of it; else the larger side.
+RISK: sa.ColumnElement[Any] = sa.case(
+    (_E.class_ == "amount_mismatch", sa.func.abs(_E.ledger_minor - _E.report_minor)),
+    (
+        _E.class_ == "fee_mismatch",
+        sa.func.abs(
+            sa.cast(_E.expected["fee_minor"].astext, sa.BigInteger)
+            - sa.cast(_E.found["fee_minor"].astext, sa.BigInteger)
+        ),
+    ),
+    else_=sa.func.greatest(sa.func.coalesce(_E.ledger_minor, 0), sa.func.coalesce(_E.report_minor, 0)),
+)
+
+
 class ExceptionEvent(Base):
     """One step in an exception's life; only ever inserted (a trigger holds that)."""
 

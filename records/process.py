@@ -18,6 +18,7 @@ from records.db import Base, database_url
 
 OPEN = ("queued", "running", "waiting")
 ENDED = ("succeeded", "failed", "needs_attention")
+MOST_LOST_WORKERS = 5
 _TIME = TIMESTAMP(timezone=True)
 
 
@@ -41,11 +42,17 @@ class ProcessRun(Base):
     ended_at: Mapped[datetime | None] = mapped_column(_TIME)
 
 
-def request(session: Session, process: str, key: str, input: dict[str, Any]) -> tuple[ProcessRun, bool]:
-    """Open the process run of that key, or join the one there is; tells whether it is new."""
+def request(
+    session: Session, process: str, key: str, input: dict[str, Any], flow_run_id: UUID | None = None
+) -> tuple[ProcessRun, bool]:
+    """Open the process run of that key, or join the one there is; tells whether it is new.
+
+    flow_run_id: the flow run that works it already; without one it waits for a relay.
+    """
+    given = {"flow_run_id": flow_run_id, "submitted_at": clock.now()} if flow_run_id else {}
     made = session.scalar(
         insert(ProcessRun)
-        .values(process=process, key=key, input=input)
+        .values(process=process, key=key, input=input, **given)
         .on_conflict_do_nothing(index_elements=["process", "key"])
         .returning(ProcessRun.id)
     )
@@ -118,7 +125,10 @@ def submitted(run: ProcessRun, flow_run_id: UUID) -> None:
 
 
 def requeue_orphans(session: Session, idle: timedelta = timedelta(seconds=20)) -> list[ProcessRun]:
-    """Queue again what is `running` though nobody works it: its worker holds no lock any more."""
+    """Queue again what is `running` though nobody works it: its worker holds no lock any more.
+
+    What has lost its worker that often is likely to be the cause: a person has to look.
+    """
     found = []
     before = clock.now() - idle
     rows = session.scalars(
@@ -130,7 +140,13 @@ def requeue_orphans(session: Session, idle: timedelta = timedelta(seconds=20)) -
         free = session.scalar(
             sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(run.id.hex)}
         )
-        if free:
+        if free and run.attempts >= MOST_LOST_WORKERS:
+            run.state, run.ended_at = "needs_attention", clock.now()
+            run.error = {
+                "type": "worker-lost",
+                "message": f"its worker died {run.attempts} times; read the worker's log, then retry it",
+            }
+        elif free:
             _queue(run)
             found.append(run)
     return found

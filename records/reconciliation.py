@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from common import money
 from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES, MISMATCHES, NO_EXCEPTION  # noqa: F401
 from records.db import Base
-from records.exceptions import ReconciliationException
+from records.exceptions import RISK, ReconciliationException
 
 
 class Reconciliation(Base):
@@ -41,6 +41,29 @@ class Reconciliation(Base):
     def count(self, *names: str) -> int:
         """How many outcomes have one of these classes."""
         return sum(int(self.classes[name]["count"]) for name in names)
+
+
+def nightly_key(gateway: str, day: date) -> str:
+    """Key of a day's nightly process run: the schedule and the catch-up mean the same run by it."""
+    return f"{gateway}/{day.isoformat()}"
+
+
+def request_input(
+    gateway: str,
+    day: date,
+    *,
+    source: str | None = None,
+    layout: str | None = None,
+    allow_empty: bool = False,
+) -> dict[str, Any]:
+    """What a process run of a reconciliation was asked: the flow's own parameters."""
+    return {
+        "gateway": gateway,
+        "business_date": day.isoformat(),
+        "source": source,
+        "layout": layout,
+        "allow_empty": allow_empty,
+    }
 
 
 def of_process(session: Session, process_run_id: UUID) -> Reconciliation | None:
@@ -72,26 +95,10 @@ def exceptions_open(session: Session, run_id: UUID) -> int:
 
 
 def at_risk_minor(session: Session, run_id: UUID) -> int:
-    """Money that the open exceptions speak of: of each the larger of both sides, or their difference.
-
-    Where both sides name an amount in one currency, only what differs is at risk, except for a wrong
-    status, where the whole amount is.
-    """
+    """Money that the open exceptions of a statement put at risk (records.exceptions.RISK)."""
     e = ReconciliationException
-    larger = sa.func.greatest(sa.func.coalesce(e.ledger_minor, 0), sa.func.coalesce(e.report_minor, 0))
-    risk = sa.case(
-        (e.class_ == "amount_mismatch", sa.func.abs(e.ledger_minor - e.report_minor)),
-        (
-            e.class_ == "fee_mismatch",
-            sa.func.abs(
-                sa.cast(e.expected["fee_minor"].astext, sa.BigInteger)
-                - sa.cast(e.found["fee_minor"].astext, sa.BigInteger)
-            ),
-        ),
-        else_=larger,
-    )
     total = session.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(risk), 0)).where(
+        sa.select(sa.func.coalesce(sa.func.sum(RISK), 0)).where(
             e.last_run_id == run_id, e.state == "open", e.class_.not_in(NO_EXCEPTION)
         )
     )

@@ -64,14 +64,10 @@ def day_to_reconcile(
 ) -> Iterator[Day]:
     """Open or join the process run of that day and hold it alone; raises work.Ended with what to say."""
     asked = business_date or clock.yesterday(_scheduled_time())
-    given = {
-        "gateway": gateway,
-        "business_date": asked.isoformat(),
-        "source": source,
-        "layout": layout,
-        "allow_empty": allow_empty,
-    }
-    nightly = process_key(gateway, asked)
+    given = reconciliation.request_input(
+        gateway, asked, source=source, layout=layout, allow_empty=allow_empty
+    )
+    nightly = reconciliation.nightly_key(gateway, asked)
     run = work.join(PROCESS, lambda own: nightly if skip_if_done else f"{nightly}/{own}", given)
     if skip_if_done:
         _end_if_done(run, gateway, asked)
@@ -87,11 +83,6 @@ def day_to_reconcile(
             run.input.get("layout"),
             bool(run.input.get("allow_empty")),
         )
-
-
-def process_key(gateway: str, day: date) -> str:
-    """Key of the nightly process run of a day: the schedule and the catch-up mean the same run by it."""
-    return f"{gateway}/{day.isoformat()}"
 
 
 def is_recorded(day: Day) -> bool:

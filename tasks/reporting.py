@@ -5,6 +5,7 @@ from typing import Any
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
 from common.money import parse_minor, rupiah
+from common.tables import neutral
 from records.classes import CLASSES
 from records.exceptions import ReconciliationException
 
@@ -68,11 +69,6 @@ def _row(found: ReconciliationException) -> dict[str, Any]:
         "reason": neutral(found.reason or found.note or ""),
         "line": found.line_no,
     }
-
-
-def neutral(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _grouped(plain: str) -> str:

@@ -78,7 +78,7 @@ def join(name: str, key: Callable[[str], str], input: dict[str, Any]) -> Process
             known = session.scalars(sa.select(ProcessRun).filter_by(process=name, flow_run_id=own)).first()
             if known is not None:
                 return known
-        run, _ = process.request(session, name, key(str(own or uuid4())), input)
+        run, _ = process.request(session, name, key(str(own or uuid4())), input, own)
         return run
 
 
@@ -91,6 +91,9 @@ def attempt(run: ProcessRun, *also_held: str, give_up_after: timedelta) -> Itera
     try:
         with process.worked_alone(run.id.hex, *also_held):
             with unit_of_work() as session:
+                known = session.get_one(ProcessRun, run.id)
+                if known.state == "succeeded":
+                    raise Ended(Completed(name="Skipped", message=f"process {run.id} has succeeded already"))
                 number = process.start(session, run.id, flow_run_id()).attempts
             try:
                 yield Attempt(run.id, number)

@@ -25,9 +25,9 @@ from deployments.names import RECONCILE_NIGHTLY
 from jembatan.commands.output import complain, console, errors, statement_table
 from jembatan.stack import Stack, stack
 from records import ledger
+from records.classes import CLASSES
 from records.db import connection, unit_of_work
 from records.process import ENDED, ProcessRun
-from records.classes import CLASSES
 
 PATIENCE_SECONDS = 150
 
@@ -72,9 +72,8 @@ def _take_ledger_over(running: Stack, day: date) -> None:
                 result = ledger.import_file(
                     db, path, kind, size_limit=settings().report_size_limit, scratch=Path(folder)
                 )
-        console.print(
-            f"✓ {result.rows:,} {kind.name} of {day}: {result.imported:,} imported, {result.unchanged:,} there"
-        )
+        taken = f"{result.imported:,} imported, {result.unchanged:,} there"
+        console.print(f"✓ {result.rows:,} {kind.name} of {day}: {taken}")
 
 
 def _start_night(running: Stack, day: date) -> dict[str, UUID]:

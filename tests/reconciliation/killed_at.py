@@ -21,7 +21,7 @@ def main(deadly: int, gateway: str, day: str, source: str, process_run: str | No
 
     calls = 0
 
-    def count(frame, event, _argument):  # noqa: ANN001, ANN202
+    def count(frame, event, _argument):
         nonlocal calls
         if event in ("call", "return") and frame.f_code.co_filename.startswith(OURS):
             calls += 1

@@ -68,7 +68,7 @@ def wib_day(at: datetime) -> date:
     return (at.astimezone(tz=None) if at.tzinfo is None else at).astimezone(_wib()).date()
 
 
-def _wib():  # noqa: ANN202
+def _wib():
     from datetime import timezone
 
     return timezone(WIB)
@@ -110,7 +110,7 @@ def reconcile(
         the_line = min(
             several,
             key=lambda line: (
-                not (item is not None and item.gateway_reference and line.gateway_reference == item.gateway_reference),
+                item is None or not item.gateway_reference or line.gateway_reference != item.gateway_reference,
                 line.occurred_at, line.gateway_reference, line.amount, line.status, line.currency,
                 line.fee if line.fee is not None else Decimal(-1),
             ),

@@ -37,7 +37,7 @@ def test_states_never_lead_back() -> None:
     assert set(MOVES) == PAYMENT_STATUSES
     for state, targets in MOVES.items():
         for target in targets:
-            assert RANK.get(target, 9) > RANK.get(state, 9) or target in ("unknown",) and state == "created"
+            assert RANK.get(target, 9) > RANK.get(state, 9) or (target in ("unknown",) and state == "created")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -141,9 +141,9 @@ def test_a_bad_row_is_named_by_line_and_reason(
 def test_a_killed_import_leaves_nothing(database: str, tmp_path: Path) -> None:
     path = tmp_path / "ledger.csv"
     path.write_text(f"{HEAD}\n{ROW}\n")
-    with pytest.raises(ZeroDivisionError), connection() as opened:
-        ledger.import_file(opened, path, size_limit=10**9, scratch=tmp_path)
-        _ = 1 / 0
+    opened = psycopg.connect(database)
+    ledger.import_file(opened, path, size_limit=10**9, scratch=tmp_path)
+    opened.close()  # as a killed process does: without a commit
     with unit_of_work() as session:
         for table in ("payments", "payment_events", "ledger_imports"):
             assert session.scalar(sa.text(f"SELECT count(*) FROM {table}")) == 0
@@ -180,7 +180,7 @@ def test_the_fee_plan_in_sql_is_the_one_in_python(
 
 
 @pytest.fixture(scope="module")
-def fee_session(server: str, template: str):  # noqa: ANN201
+def fee_session(server: str, template: str):
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE fees TEMPLATE {template}")
     with psycopg.connect(server.replace("/jembatan", "/fees", 1)) as opened:

@@ -100,6 +100,15 @@ CREATE TABLE process_runs (
 CREATE UNIQUE INDEX process_runs_key ON process_runs (process, key);
 CREATE INDEX process_runs_open ON process_runs (state, next_attempt_at)
     WHERE state IN ('queued', 'running', 'waiting');
+-- Relays listen; a lost notification only costs them the time to their next look.
+CREATE FUNCTION announce_process_run() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('process_runs', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER process_runs_announced AFTER INSERT OR UPDATE ON process_runs
+    FOR EACH ROW WHEN (NEW.state = 'queued' AND NEW.submitted_at IS NULL)
+    EXECUTE FUNCTION announce_process_run();
 CREATE INDEX process_runs_newest ON process_runs (created_at DESC);
 
 CREATE TABLE kept_files (
@@ -220,7 +229,7 @@ DROP FUNCTION plan_fee_minor(bigint, bigint, bigint);
 DROP TABLE exception_events, reconciliation_exceptions, reconciliation_outcomes, reconciliations;
 DROP TYPE reconciliation_class;
 DROP TABLE kept_files, process_runs, ledger_imports, payment_events, refunds, payments;
-DROP FUNCTION only_insert();
+DROP FUNCTION only_insert(), announce_process_run();
 DROP SCHEMA staging CASCADE;
 """
 
