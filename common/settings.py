@@ -45,7 +45,7 @@ class Service(BaseModel):
     base_url: str = ""
     connect_timeout: float = 3.0
     read_timeout: float = 15.0
-    rate: float = Field(default=50.0, gt=0, description="calls a second")
+    rate: float = Field(default=100.0, gt=0, description="calls a second")
 
 
 class Gateway(Service):

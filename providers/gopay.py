@@ -58,6 +58,8 @@ class GoPay:
             )
         except httpx.TransportError as error:
             raise http.failed(self.name, "status", error, is_read=True) from None
+        if response.status_code == 429:
+            raise http.refused(self.name, "status", response, is_read=True)
         try:
             answer = response.json()
         except ValueError:

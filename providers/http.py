@@ -1,5 +1,7 @@
 """HTTP to the outside: one client per service with explicit time-outs, and its errors in our words."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,6 +16,23 @@ POOL_SECONDS = 10.0
 PATIENCE_SECONDS = 30.0
 
 
+class _Pace:
+    """Holds calls back so that no more than `rate` a second leave this client, whatever the threads."""
+
+    def __init__(self, rate: float) -> None:
+        self._gap = 1 / rate
+        self._free_at = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self, _request: httpx.Request) -> None:
+        with self._lock:
+            now = time.monotonic()
+            pause = self._free_at - now
+            self._free_at = max(self._free_at, now) + self._gap
+        if pause > 0:
+            time.sleep(pause)
+
+
 def client(service: Service) -> httpx.Client:
     """A client for one service; redirects are not followed (a token must not travel to another host)."""
     return httpx.Client(
@@ -21,6 +40,7 @@ def client(service: Service) -> httpx.Client:
         limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
         follow_redirects=False,
         headers={"Accept": "application/json", "User-Agent": "jembatan"},
+        event_hooks={"request": [_Pace(service.rate)]},
     )
 
 

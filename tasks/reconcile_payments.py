@@ -30,7 +30,7 @@ from tasks.retries import ONCE, TRIED_AGAIN
 
 PROCESS = "reconcile-payments"
 KEPT = "sha256:"
-HEAL_AT_MOST = 2_000
+HEAL_AT_MOST = 1_000
 HEAL_AT_ONCE = 8
 GIVE_UP_HEALING_AFTER = 5  # answers in a row that did not come
 

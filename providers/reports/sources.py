@@ -92,8 +92,7 @@ def _dropped(gateway: str, source: ReportSource, day: date) -> Iterator[File]:
     found = sorted(path for path in folder.glob(_for_day(source.pattern, day)) if path.is_file())
     if not found:
         raise NotThereYet(gateway, "report", "has put no file of that day into the drop folder yet")
-    for path in found:
-        yield path.name, read_blocks(path)
+    return iter([(path.name, read_blocks(path)) for path in found])
 
 
 def read_blocks(path: Path) -> Iterator[bytes]:
@@ -118,6 +117,12 @@ def _history(gateway: str, config: Snap, day: date) -> File:
                 if out.tell() > BLOCK:
                     yield _taken(out)
             yield _taken(out)
+        except Rejected as error:
+            if (error.code or "").startswith("404"):
+                raise NotThereYet(
+                    gateway, "history", "has no history of that day yet", code=error.code
+                ) from None
+            raise
         finally:
             client.close()
 

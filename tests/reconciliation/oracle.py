@@ -110,7 +110,7 @@ def reconcile(
         the_line = min(
             several,
             key=lambda line: (
-                item is None or not item.gateway_reference or line.gateway_reference != item.gateway_reference,
+                not (item and item.gateway_reference and line.gateway_reference == item.gateway_reference),
                 line.occurred_at, line.gateway_reference, line.amount, line.status, line.currency,
                 line.fee if line.fee is not None else Decimal(-1),
             ),
