@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from api import prefect_server
 from api.prefect_server import FlowRun, PrefectServer
@@ -20,16 +21,33 @@ _AT_ONCE = 50
 def orphans() -> list[str]:
     """Queue runs again whose worker died at work, and end their flow runs; returns what was done.
 
-    With Prefect down they stay as they are: nobody could work them anyway.
+    A run that a person cancelled in Prefect stays cancelled. With Prefect down all stay as they are: nobody
+    could work them anyway.
     """
+    said = []
     with unit_of_work() as session:
         found = process.requeue_orphans(session)
         if any(run.flow_run_id for run in found):
             with prefect_server.connected() as prefect:
                 for run in found:
-                    if run.flow_run_id:
-                        prefect.crash(run.flow_run_id, "Its worker died; the process was queued again.")
-    return [f"process {run.id} ({run.process}) lost its worker and is queued again" for run in found]
+                    said.append(_after_its_worker(session, prefect, run))
+        else:
+            said = [_QUEUED_AGAIN.format(run=run) for run in found]
+    return said
+
+
+_QUEUED_AGAIN = "process {run.id} ({run.process}) lost its worker and is queued again"
+
+
+def _after_its_worker(session: Session, prefect: PrefectServer, run: ProcessRun) -> str:
+    flow_run = prefect.flow_run(run.flow_run_id) if run.flow_run_id else None
+    if flow_run is not None and flow_run.state in ("CANCELLED", "CANCELLING"):
+        message = "Its flow run was cancelled at work. Retry the process if it is still wanted"
+        process.finish(session, run.id, "needs_attention", error={"type": "cancelled", "message": message})
+        return f"process {run.id} ({run.process}): {message}"
+    if flow_run is not None:
+        prefect.crash(flow_run.id, "Its worker died; the process was queued again.")
+    return _QUEUED_AGAIN.format(run=run)
 
 
 def stuck() -> list[str]:

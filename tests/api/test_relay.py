@@ -169,6 +169,30 @@ def test_a_run_that_lost_its_worker_is_queued_again_and_its_flow_run_ends(prefec
     assert run.flow_run_id != first
 
 
+def test_a_run_that_a_person_cancelled_at_work_stays_cancelled(prefect: httpx.Client) -> None:
+    run_id = ask()
+    relay.hand_over()
+    flow_run = kept(run_id).flow_run_id
+    with unit_of_work() as session:
+        process.start(session, run_id, flow_run)
+    set_state(prefect, flow_run, "CANCELLED")
+    execute("UPDATE process_runs SET started_at = now() - interval '1 minute'")
+    (said,) = sweep.orphans()
+    assert "was cancelled at work" in said
+    run = kept(run_id)
+    assert (run.state, (run.error or {})["type"]) == ("needs_attention", "cancelled")
+
+
+def test_a_run_that_kills_every_worker_ends_with_a_person(prefect: httpx.Client) -> None:
+    run_id = ask()
+    with unit_of_work() as session:
+        for _ in range(process.MOST_LOST_WORKERS):
+            process.start(session, run_id, None)
+    execute("UPDATE process_runs SET started_at = now() - interval '1 minute'")
+    assert sweep.orphans() == []
+    assert kept(run_id).state == "needs_attention"
+
+
 def test_an_orphan_waits_for_prefect_to_come_back(database: str, no_prefect: None) -> None:
     run_id = ask()
     with unit_of_work() as session:
