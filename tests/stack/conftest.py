@@ -26,6 +26,7 @@ def home_with_data() -> Iterator[Home]:
 
 
 @pytest.fixture
-def up(home: Home) -> Up:
+def up(home: Home) -> Iterator[Up]:
     """`jembatan up` on that home, not started yet."""
-    return Up(home, environment_for(home))
+    with Up(home, environment_for(home)) as one:
+        yield one

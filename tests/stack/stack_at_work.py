@@ -42,7 +42,7 @@ def wait_until(look: Callable[[], T], what: str, seconds: float = 40) -> T:
     """The first true answer of `look`."""
     until = time.monotonic() + seconds
     while not (seen := look()):
-        assert time.monotonic() < until, f"waited in vain: {what}"
+        assert time.monotonic() < until, f"waited in vain for {what}"
         time.sleep(0.05)
     return seen
 
@@ -56,10 +56,19 @@ class Up:
         self.process: subprocess.Popen[str] | None = None
         self.log = home.path.with_name(home.path.name + ".out")
 
+    def __enter__(self) -> "Up":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A test that failed leaves nothing at work."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
     def start(self) -> dict[str, Any]:
         """Start it and wait until it says that it runs; gives back its record."""
         self.process = self.launch()
-        wait_until(lambda: self.record or self.process.poll() is not None, "up")  # type: ignore[union-attr]
+        wait_until(lambda: self.record or self.ended, "up")
         assert self.record, self.said + "".join(log.read_text() for log in self.home.logs.glob("*.log"))
         return self.record
 
@@ -74,6 +83,11 @@ class Up:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+    @property
+    def ended(self) -> bool:
+        """Has it ended by itself?"""
+        return self.process is not None and self.process.poll() is not None
 
     @property
     def record(self) -> dict[str, Any] | None:

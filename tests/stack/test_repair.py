@@ -105,11 +105,12 @@ def test_parts_of_a_dead_up_that_live_on_are_ended_first(up: Up) -> None:
 
 
 def test_two_homes_start_at_the_same_time_and_want_the_same_ports(up: Up) -> None:
-    with a_home() as other:
-        wanted = {key: value for key, value in up.environment.items() if key.endswith("_PORT")}
-        twin = Up(other, environment_for(other, **wanted))
+    wanted = {key: value for key, value in up.environment.items() if key.endswith("_PORT")}
+    with a_home() as other, Up(other, environment_for(other, **wanted)) as twin:
         up.process, twin.process = up.launch(), twin.launch()
-        wait_until(lambda: up.record and twin.record, "both", 90)
+        for one in (up, twin):
+            wait_until(lambda one=one: one.record or one.ended, "both", 90)  # type: ignore[misc]
+            assert one.record, one.said
         assert up.record
         assert twin.record
         for part in ("api_url", "prefect_api_url", "sandbox_url"):

@@ -17,7 +17,7 @@ from stack_at_work import ROOT, UP, Up, a_home, configured, environment_for, is_
 from common.settings import settings
 from deployments.names import RECONCILE_NIGHTLY, RECONCILE_ON_DEMAND, WORK_POOL
 from jembatan.stack import stack
-from jembatan.stack.addresses import free_port
+from jembatan.stack.addresses import Ports
 from jembatan.stack.home import Home
 from jembatan.stack.parts import PREFECT_FILE
 
@@ -57,15 +57,15 @@ def running() -> Iterator[Up]:
             PREFECT_SERVER_API_PORT="1",
         )
         before = tree(person)
-        with socket.create_server(("127.0.0.1", int(environment["JEMBATAN_API_PORT"]))):
-            up = Up(home, environment)
+        with Up(home, environment) as up:
+            with socket.create_server(("127.0.0.1", int(environment["JEMBATAN_API_PORT"]))):
+                began = time.monotonic()
+                up.start()
+                up.environment["SECONDS"] = str(time.monotonic() - began)
+                yield up
             began = time.monotonic()
-            up.start()
-            up.environment["SECONDS"] = str(time.monotonic() - began)
-            yield up
-        began = time.monotonic()
-        assert up.stop() == 0
-        assert time.monotonic() - began < 10
+            assert up.stop() == 0
+            assert time.monotonic() - began < 10
         assert not processes_of(home)
         assert not home.record.exists()
         assert tree(person) == before
@@ -211,7 +211,12 @@ def test_the_database_alone_is_enough_for_a_command_that_needs_no_more(home: Hom
     assert not processes_of(home)
 
 
-def test_a_free_port_is_one_that_nobody_has(home: Home) -> None:
+def test_a_port_is_given_to_one_stack_only_and_never_one_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         taken = busy.getsockname()[1]
-        assert free_port(taken) > taken
+        ours, theirs = Ports(), Ports()
+        first = ours.claim(taken)
+        assert taken < first < theirs.claim(taken)
+        ours.release()
+        assert theirs.claim(taken) == first
+        theirs.release()
