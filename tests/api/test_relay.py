@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from api_world import execute
 
 from api import relay, sweep
@@ -45,6 +46,13 @@ def set_state(prefect: httpx.Client, flow_run_id: UUID | None, state: str) -> No
 
 def submitted_long_ago(run_id: UUID) -> None:
     execute("UPDATE process_runs SET submitted_at = now() - interval '16 minutes' WHERE id = %s", run_id)
+
+
+def sessions() -> list[str]:
+    """The last statement of every session on this test's database."""
+    with unit_of_work() as session:
+        query = "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
+        return list(session.scalars(sa.text(query)))
 
 
 def eventually(look: Callable[[], object], seconds: float = 8) -> None:
@@ -297,6 +305,7 @@ def test_the_relay_outlives_the_database(
     working = relay.Relay()
     working.start()
     try:
+        eventually(lambda: "LISTEN process_runs" in sessions())
         execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
                 " AND pid <> pg_backend_pid()")  # fmt: skip
         eventually(lambda: "the database does not answer" in caplog.text)
