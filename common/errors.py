@@ -69,5 +69,9 @@ class UnusableFile(Exception):
         super().__init__(f"{name}{where}: {reason}" + (f" (seen: {self.seen!r})" if seen else ""))
 
 
+class BadInput(Exception):
+    """A setting or a request that cannot be worked as it is; says which, and what it may be."""
+
+
 class NotReachable(Exception):
     """Something that the job needs does not answer: the database, the Prefect server."""

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from common.errors import BadInput
+
 GATEWAYS = ("gopay", "ovo", "linkaja")
 SANDBOX_MARK = "sandbox-"  # every key that the sandbox hands out starts with this
 
@@ -183,7 +185,8 @@ class Settings(BaseSettings):
         for name, default in defaults.items():
             section = self.gateway(name)
             if section.report.source is None:
-                section.report = default
+                own = {field: getattr(section.report, field) for field in section.report.model_fields_set}
+                section.report = default.model_copy(update={**own, "source": default.source})
 
     def _refuse_sandbox(self) -> None:
         """Production starts with no sandbox key, sandbox host or sandbox merchant in it."""
@@ -207,9 +210,12 @@ def _texts(value: Any) -> list[str]:
 def secret_text(value: SecretStr) -> str:
     """The secret itself, read from its file where the setting is a path to one."""
     text = value.get_secret_value()
-    if text.startswith(("/", "./", "~")):
+    if not text.startswith(("/", "./", "~")):
+        return text
+    try:
         return Path(text).expanduser().read_text(encoding="utf-8").strip()
-    return text
+    except OSError as error:
+        raise BadInput(f"the key file {text} cannot be read: {error.strerror}") from None
 
 
 @cache

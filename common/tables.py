@@ -8,12 +8,14 @@ import codecs
 import csv
 import gzip
 import io
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, cast
 
 import fastexcel
 import numpy as np
@@ -26,6 +28,7 @@ from common.errors import UnusableFile
 
 BLOCK = 4 * 1024**2
 LONGEST_LINE = 1024**2
+SEEN = 80
 HEADER_WITHIN_LINES = 20
 Encoding = Literal["auto", "utf-8", "latin-1"]
 
@@ -74,7 +77,7 @@ class Table:
     """An opened file: its header cells, what stands above the header, and its lines in batches."""
 
     name: str
-    path: Path
+    content: Path | IO[bytes]
     header: list[str]
     delimiter: str
     header_line: int = 1
@@ -82,12 +85,6 @@ class Table:
     survey: Survey = field(default_factory=Survey)
     encoding: str = "utf-8"
     sheet: pa.Table | None = None
-    is_unpacked: bool = False
-
-    def close(self) -> None:
-        """Remove the unpacked copy of a gzip file."""
-        if self.is_unpacked:
-            self.path.unlink(missing_ok=True)
 
     def batches(self) -> Iterator[Batch]:
         """The lines after the header, in order; memory stays at a few blocks whatever the size."""
@@ -116,12 +113,30 @@ class Table:
             refused, pending[:] = list(pending), []
             columns = list(block.columns)
             lines, rejected = counter.number(columns, block.num_rows, refused, width, self.survey)
+            if self.survey.has_quotes:
+                self._refuse_open_quote(columns, lines, rejected)
             if self.survey.has_blank_lines:
                 columns, lines = _without_blank_lines(columns, lines)
             yield Batch(columns, lines, rejected)
         if pending:  # the last lines were all refused: no batch came after them
             _, rejected = counter.number([], 0, pending, width, self.survey)
+            self._refuse_open_quote([], np.empty(0, np.int32), rejected)
             yield Batch([pa.array([], pa.string()) for _ in names], np.empty(0, np.int32), rejected)
+
+    def _refuse_open_quote(
+        self, columns: list[pa.StringArray], lines: npt.NDArray[np.int32], rejected: list[RejectedLine]
+    ) -> None:
+        """A quote that is not closed swallows whole lines after it: they must not be lost in silence."""
+        spans = [(line.line, line.text) for line in rejected if "\n" in line.text]
+        for column in columns:
+            several = pc.match_substring(column, "\n")
+            if pc.any(several).as_py():
+                places = pc.indices_nonzero(several).to_pylist()
+                spans += [(int(lines[place]), column[place].as_py()) for place in places]
+        for line, text in sorted(spans):
+            inner = text.replace("\r", "").split("\n")[1:]
+            if any(part.count(self.delimiter) >= len(self.header) - 1 for part in inner):
+                raise UnusableFile(self.name, "a quoted value is not closed again", line=line, seen=text)
 
     def _sheet_batches(self) -> Iterator[Batch]:
         assert self.sheet is not None
@@ -196,31 +211,31 @@ def open_table(
     """
     with path.open("rb") as raw:
         magic = raw.read(4)
-    is_unpacked = magic[:2] == b"\x1f\x8b"
-    if is_unpacked:
-        path = _unpack(path, name, size_limit, (scratch or path.parent) / f"{path.name}.unpacked")
+    content: Path | IO[bytes] = path
+    if magic[:2] == b"\x1f\x8b":
+        content = _unpack(path, name, size_limit, scratch)
     elif magic == b"PK\x03\x04":
         return _open_sheet(path, name, required, size_limit)
-    survey = _survey(path, name, size_limit)
+    _refuse_other_formats(name, magic)
+    survey = _survey(content, name, size_limit)
     if survey.bytes == 0:
         raise UnusableFile(name, "the file is empty")
     if encoding == "utf-8" and not survey.is_utf8:
         raise UnusableFile(name, "the file is not UTF-8, as its layout says it is")
     chosen = "utf-8" if survey.is_utf8 and encoding != "latin-1" else "latin-1"
-    rows, line_ends = _first_rows(path, chosen)
+    rows, line_ends = _first_rows(content, chosen)
     _refuse_markup(name, rows)
     choice, index = _find_header(name, rows, required, delimiter)
     split = [_split(row, choice) for row in rows[: index + 1]]
     return Table(
         name=name,
-        path=path,
+        content=content,
         header=[cell.strip() for cell in split[index]],
         delimiter=choice,
         header_line=line_ends[index],
         preamble=split[:index],
         survey=survey,
         encoding=chosen,
-        is_unpacked=is_unpacked,
     )
 
 
@@ -235,8 +250,10 @@ def columns_of(table: Table, wanted: dict[str, set[str]]) -> dict[str, int]:
 
 def _open_arrow(table: Table, names: list[str], refuse: Any) -> Any:
     try:
+        if not isinstance(table.content, Path):
+            table.content.seek(0)
         return pyarrow.csv.open_csv(
-            table.path,
+            table.content,
             pyarrow.csv.ReadOptions(
                 use_threads=False,
                 block_size=BLOCK,
@@ -286,13 +303,24 @@ def _without_blank_lines(
     return [column.filter(keep) for column in columns], lines[keep.to_numpy(zero_copy_only=False)]
 
 
-def _survey(path: Path, name: str, size_limit: int) -> Survey:
+@contextmanager
+def _reading(content: Path | IO[bytes]) -> Iterator[IO[bytes]]:
+    """The content from its beginning."""
+    if isinstance(content, Path):
+        with content.open("rb") as stream:
+            yield stream
+    else:
+        content.seek(0)
+        yield content
+
+
+def _survey(content: Path | IO[bytes], name: str, size_limit: int) -> Survey:
     """One fast pass over the bytes; refuses what is no text table before a parser sees it."""
     found = Survey()
     tail = b""
     line, since_newline = 1, 0
     decoder = _Utf8Check()
-    with path.open("rb") as stream:
+    with _reading(content) as stream:
         while block := stream.read(BLOCK):
             found.bytes += len(block)
             if found.bytes > size_limit:
@@ -337,11 +365,15 @@ class _Utf8Check:
         return not self._decoder.getstate()[0]
 
 
-def _unpack(path: Path, name: str, size_limit: int, target: Path) -> Path:
-    """The gzip file unpacked beside it, stopped at the size limit and at a line without end."""
+def _unpack(path: Path, name: str, size_limit: int, scratch: Path | None) -> IO[bytes]:
+    """The gzip file unpacked, stopped at the size limit and at a line without end.
+
+    The copy has no name on disk: it goes when it is closed, also when this process is killed.
+    """
     size = since_newline = 0
+    out = cast(IO[bytes], tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115 - the table closes it
     try:
-        with gzip.open(path, "rb") as packed, target.open("wb") as out:
+        with gzip.open(path, "rb") as packed:
             while block := packed.read(1024**2):
                 size += len(block)
                 since_newline = 0 if b"\n" in block else since_newline + len(block)
@@ -353,21 +385,17 @@ def _unpack(path: Path, name: str, size_limit: int, target: Path) -> Path:
                     )
                 out.write(block)
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        target.unlink(missing_ok=True)
         raise UnusableFile(name, "the gzip file is damaged or cut off") from None
-    except UnusableFile:
-        target.unlink(missing_ok=True)
-        raise
-    return target
+    return out
 
 
 def _seen(block: bytes) -> str:
     return block[:80].decode("latin-1").replace("\x00", "␀")
 
 
-def _first_rows(path: Path, encoding: str) -> tuple[list[str], list[int]]:
+def _first_rows(content: Path | IO[bytes], encoding: str) -> tuple[list[str], list[int]]:
     """The first lines as text, quoted line ends kept together, and the line on which each ends."""
-    with path.open("rb") as stream:
+    with _reading(content) as stream:
         text = stream.read(LONGEST_LINE).removeprefix(codecs.BOM_UTF8).decode(encoding, "ignore")
     rows: list[str] = []
     ends: list[int] = []
@@ -384,7 +412,17 @@ def _first_rows(path: Path, encoding: str) -> tuple[list[str], list[int]]:
 
 
 def _split(row: str, delimiter: str) -> list[str]:
-    return next(csv.reader([row], delimiter=delimiter), [])
+    try:
+        return next(csv.reader([row], delimiter=delimiter), [])
+    except csv.Error:  # a cell beyond csv's limit, or binary text: no header of anybody
+        return [row[:SEEN]]
+
+
+def _refuse_other_formats(name: str, magic: bytes) -> None:
+    if magic == b"\xd0\xcf\x11\xe0":
+        raise UnusableFile(name, "this is an old Excel workbook (.xls); save it as XLSX or CSV")
+    if magic[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise UnusableFile(name, "the file is UTF-16; export it as UTF-8")
 
 
 def _refuse_markup(name: str, rows: list[str]) -> None:
@@ -453,7 +491,7 @@ def _open_sheet(path: Path, name: str, required: list[set[str]], size_limit: int
     _, index = _find_header(name, quoted, required, ",")
     return Table(
         name=name,
-        path=path,
+        content=path,
         header=[cell.strip() for cell in rows[index]],
         delimiter=",",
         header_line=index + 1,

@@ -13,7 +13,6 @@ from common.settings import Service
 
 Answer = TypeVar("Answer")
 POOL_SECONDS = 10.0
-PATIENCE_SECONDS = 30.0
 
 
 class _Pace:

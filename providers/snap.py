@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from common import clock, money
-from common.errors import AuthFailed, ProviderError, Rejected, Transient
+from common.errors import AuthFailed, BadInput, ProviderError, Rejected, Transient
 from common.settings import Snap, secret_text
 from providers import http
 from providers.base import ChargeState, ChargeStatus
@@ -82,6 +82,10 @@ class SnapClient:
     def __init__(self, name: str, config: Snap) -> None:
         self.name = name
         self.config = config
+        if config.profile not in PROFILES:
+            raise BadInput(
+                f"JEMBATAN_{name.upper()}__PROFILE is {config.profile!r}; there are {', '.join(PROFILES)}"
+            )
         self.profile = PROFILES[config.profile]
         self._http = http.client(config)
         self._token = ""
@@ -191,9 +195,10 @@ class SnapClient:
     def _key(self) -> rsa.RSAPrivateKey:
         try:
             key = serialization.load_pem_private_key(secret_text(self.config.private_key).encode(), None)
-        except (OSError, ValueError):
-            raise AuthFailed(self.name, "token", "our private key cannot be read") from None
-        assert isinstance(key, rsa.RSAPrivateKey)
+        except (ValueError, TypeError):
+            key = None
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise BadInput(f"JEMBATAN_{self.name.upper()}__PRIVATE_KEY is no RSA key in PEM without password")
         return key
 
     def _post(self, operation: str, path: str, sent: bytes, headers: dict[str, str]) -> dict[str, Any]:

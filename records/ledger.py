@@ -115,12 +115,9 @@ def import_file(
     required = [{name} for name in kind.fields]
     table = open_table(path, path.name, required=required, size_limit=size_limit, scratch=scratch)
     result = Imported()
-    try:
-        db.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_IMPORT])
-        db.execute("SET LOCAL work_mem = '256MB'")
-        _load(db, table, kind, result, progress)
-    finally:
-        table.close()
+    db.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_IMPORT])
+    db.execute("SET LOCAL work_mem = '256MB'")
+    _load(db, table, kind, result, progress)
     db.execute("ANALYZE incoming")
     _refuse_other_content(db, kind, result)
     if kind is REFUNDS:

@@ -68,15 +68,20 @@ WITH before AS (
         reason = excluded.reason, note = excluded.note, expected = excluded.expected,
         found = excluded.found, ledger_minor = excluded.ledger_minor, report_minor = excluded.report_minor,
         source_name = excluded.source_name, line_no = excluded.line_no, last_run_id = excluded.last_run_id,
-        state = CASE WHEN e.state = 'cleared' THEN 'open' ELSE e.state END,
-        closed_at = CASE WHEN e.state = 'cleared' THEN NULL ELSE e.closed_at END
-    RETURNING e.id, e.identity
+        state = CASE WHEN {again} THEN 'open' ELSE e.state END,
+        closed_at = CASE WHEN {again} THEN NULL ELSE e.closed_at END
+    RETURNING e.id, e.identity, e.state
 )
 INSERT INTO exception_events (exception_id, actor, from_state, to_state, reason, run_id)
 SELECT now.id, 'reconcile-payments', before.state, 'open',
-    CASE WHEN before.id IS NULL THEN 'found' ELSE 'found again' END, %(run)s
+    CASE WHEN before.id IS NULL THEN 'found' WHEN before.state = 'cleared' THEN 'found again'
+         ELSE 'found again with other amounts' END, %(run)s
 FROM now LEFT JOIN before USING (identity)
-WHERE before.id IS NULL OR before.state = 'cleared'"""
+WHERE before.id IS NULL OR (now.state = 'open' AND before.state <> 'open')"""
+
+# A cleared one that is back is open again; so is one that was explained with other amounts than now.
+_AGAIN: LiteralString = """(e.state = 'cleared' OR (e.state = 'explained' AND
+    (e.ledger_minor, e.report_minor) IS DISTINCT FROM (excluded.ledger_minor, excluded.report_minor)))"""
 
 _CLOSE: LiteralString = """
 WITH gone AS (
@@ -101,7 +106,7 @@ _SETTLED: LiteralString = """
     FROM reconciliation_exceptions e
     JOIN {outcomes} o ON o.subject_id = e.subject_id
     WHERE e.gateway = %(gateway)s AND e.business_date < %(day)s AND e.state = 'open'
-      AND o.class <> 'duplicate_at_gateway'
+      AND e.class <> 'duplicate_at_gateway' AND o.class <> 'duplicate_at_gateway'
     ORDER BY e.id, o.class DESC"""
 
 
@@ -119,6 +124,6 @@ def record(
     """
     values = {"gateway": gateway, "day": day, "run": run_id, **plan}
     db.execute(sql.SQL(_FOUND).format(**names), values)
-    db.execute(_UPSERT, values)
+    db.execute(sql.SQL(_UPSERT).format(again=sql.SQL(_AGAIN)), values)
     for which in (_CLEARED, _SETTLED):
         db.execute(sql.SQL(_CLOSE).format(which=sql.SQL(which).format(**names)), values)

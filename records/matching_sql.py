@@ -145,7 +145,9 @@ UPDATE {outcomes} o SET
     reason = CASE WHEN b.id IS NULL THEN {paired_reason}
         WHEN b.gateway_reference IS NOT DISTINCT FROM l.gateway_reference THEN 'repeated_line'
         ELSE 'second_charge' END,
-    note = CASE WHEN b.id IS NULL THEN {paired_note} ELSE 'matched_on_an_earlier_day' END
+    note = CASE WHEN b.id IS NULL THEN {paired_note}
+        WHEN l.status = 'paid' THEN 'matched_on_an_earlier_day'
+        ELSE 'matched_on_an_earlier_day, now ' || l.status END
 FROM strays x
 LEFT JOIN matched_before b ON b.id = x.id
 JOIN (SELECT i.id, i.amount_minor, i.currency, i.gateway_reference, {is_paid} AS is_paid

@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from common import clock, money
-from common.errors import AuthFailed, Rejected, Transient, UnusableFile
+from common.errors import AuthFailed, BadInput, Rejected, Transient
 from common.settings import settings
 from providers.payments import gateway as open_gateway
 from providers.reports.layout import Layout, UnknownLayout, layouts, load_layout
@@ -75,6 +75,8 @@ def day_to_reconcile(
     hours = timedelta(hours=settings().gateway(gateway).report.give_up_after_hours)
     with work.attempt(run, held, give_up_after=hours):
         asked = date.fromisoformat(run.input["business_date"])
+        if asked > clock.business_date(clock.now()):
+            raise BadInput(f"{asked} has not begun yet in Jakarta: there is nothing to reconcile")
         yield Day(
             run.id,
             run.input["gateway"],
@@ -245,9 +247,7 @@ def _kept(source: str) -> list[str]:
         except ValueError:
             is_there = False
         if not is_there:
-            raise UnusableFile(
-                "source", "give the SHA-256 of kept files as `sha256:…`; there is no such file", seen=name
-            )
+            raise BadInput(f"there is no kept file {name[:80]!r}; `source` names them by SHA-256 as sha256:…")
         kept.append(sha256)
     return list(dict.fromkeys(kept))
 
@@ -263,7 +263,7 @@ def _layouts(day: Day) -> list[Layout]:
             return [configured]
         found = layouts(own)
     except UnknownLayout as error:
-        raise UnusableFile("layout", str(error)) from None
+        raise BadInput(str(error)) from None
     return [*(one for one in found if one.name == "canonical"), configured, *found]
 
 
@@ -285,7 +285,6 @@ def _load(db: Any, table: staging.Staging, number: int, report: Report) -> None:
         while (lines := upcoming.result()) is not None:
             upcoming = reader.submit(_next, batches)
             loader.add(lines.good, lines.malformed)
-    report.close()
 
 
 def _next(batches: Iterator[Lines]) -> Lines | None:

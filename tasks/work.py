@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from common import clock
-from common.errors import AuthFailed, NotReachable, ProviderError, Transient, UnusableFile
+from common.errors import AuthFailed, BadInput, NotReachable, ProviderError, Transient, UnusableFile
 from records import process
 from records.db import unit_of_work
 from records.matching import NothingReported
@@ -31,7 +31,7 @@ class _Sentence(logging.Filter):
         return True
 
 
-EXPECTED = (ProviderError, UnusableFile, NothingReported)
+EXPECTED = (ProviderError, UnusableFile, NothingReported, BadInput)
 for _name in ("prefect.task_runs", "prefect.flow_runs"):
     logging.getLogger(_name).addFilter(_Sentence())
 
@@ -102,7 +102,7 @@ def attempt(run: ProcessRun, *also_held: str, give_up_after: timedelta) -> Itera
             except Ended:
                 raise
             except Exception as error:
-                fail(run.id, type(error).__name__, _without_values(error))
+                fail(run.id, "unexpected", _without_values(error))
                 raise
     except Busy as busy:
         raise Ended(_busy(run, str(busy))) from None
@@ -130,7 +130,7 @@ def _conclude(run_id: UUID, error: Exception, give_up_after: timedelta) -> State
         until = now + min(FIRST_WAIT * 2 ** (run.attempts - 1), LONGEST_WAIT)
         remote = not run.input.get("source")
         mends = isinstance(error, Transient) or (
-            remote and not isinstance(error, ProviderError) and run.attempts < 4
+            remote and isinstance(error, (UnusableFile, NothingReported)) and run.attempts < 4
         )
         details = {"type": _kind(error), "message": str(error)}
         if mends and remote and until < run.created_at + give_up_after:
@@ -148,6 +148,8 @@ def _conclude(run_id: UUID, error: Exception, give_up_after: timedelta) -> State
 
 def _kind(error: Exception) -> str:
     match error:
+        case BadInput():
+            return "bad-input"
         case UnusableFile():
             return "unusable-file"
         case NothingReported():
@@ -162,6 +164,8 @@ def _kind(error: Exception) -> str:
 
 def _next_step(error: Exception) -> str:
     match error:
+        case BadInput():
+            return "Correct it and try again"
         case UnusableFile():
             return "Ask the gateway for a whole report and run the day again with it"
         case NothingReported():
@@ -187,7 +191,7 @@ def _without_values(error: Exception) -> str:
     """What went wrong without the values of the row: a database's message may quote them."""
     if isinstance(error, (sa.exc.SQLAlchemyError, psycopg.Error)):
         code = getattr(getattr(error, "orig", error), "sqlstate", None)
-        return f"the database refused a statement (SQLSTATE {code}); see the worker's log"
+        return f"the database refused a statement (SQLSTATE {code}); the log of its flow run tells more"
     if isinstance(error, NotReachable):
         return str(error)
-    return f"unexpected {type(error).__name__}; see the worker's log"
+    return f"unexpected {type(error).__name__}; the log of its flow run tells more"

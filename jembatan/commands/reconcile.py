@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import typer
 
+from common.clock import JAKARTA
 from common.errors import UnusableFile
 from common.settings import GATEWAYS, settings
 from jembatan.commands.output import as_json, complain, console, statement_table
@@ -18,7 +19,7 @@ from records import files
 from records.db import unit_of_work
 from records.process import ProcessRun
 
-_EXIT = {"unusable-file": 2, "nothing-reported": 2, "not-reachable": 3}
+_EXIT = {"bad-input": 2, "unusable-file": 2, "nothing-reported": 2, "not-reachable": 3}
 
 
 def reconcile(
@@ -104,5 +105,6 @@ def _tell(run: ProcessRun, json: bool) -> int:
         as_json({"process_id": str(run.id), "state": run.state, "error": details})
     complain(details["message"])
     if run.next_attempt_at:
-        complain(f"The process {run.id} waits and tries again at {run.next_attempt_at:%H:%M} UTC.")
+        again = run.next_attempt_at.astimezone(JAKARTA)
+        complain(f"The process {run.id} waits; `jembatan up` tries it again at {again:%H:%M} WIB.")
     return _EXIT.get(details["type"], 1)

@@ -6,6 +6,7 @@ A layout is a TOML file. Those shipped lie in `providers/reports/layouts/`, one'
 
 import tomllib
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -95,7 +96,9 @@ def layouts(own: Path | None = None) -> list[Layout]:
     found: dict[str, Layout] = {}
     for folder in _folders(own):
         for path in sorted(folder.glob("*.toml"), key=lambda path: (path.stem != "canonical", path.stem)):
-            found.setdefault(path.stem, _read(path))
+            if path.stem not in found:
+                with suppress(UnknownLayout):  # it says what is wrong when it is asked for by its name
+                    found[path.stem] = _read(path)
     return list(found.values())
 
 
@@ -106,5 +109,10 @@ def _folders(own: Path | None) -> Iterable[Path]:
 def _read(path: Path) -> Layout:
     try:
         return Layout(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, ValidationError, TypeError) as error:
-        raise UnknownLayout(f"the layout file {path.name} is not usable: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise UnknownLayout(f"the layout file {path.name} is not usable: {where} {what}".strip()) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UnknownLayout(f"the layout file {path.name} is no TOML: {error}") from None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,10 +99,6 @@ class Report:
             yield lines
         self._compare_totals()
 
-    def close(self) -> None:
-        """Remove what was unpacked for reading."""
-        self.table.close()
-
     def _count(self, lines: Lines) -> None:
         self.rows += lines.good.num_rows + lines.malformed.num_rows
         self.amount_minor += _sum(lines.good.column("amount_minor"))
@@ -156,8 +152,11 @@ class Report:
     def _total_value(self, cell: str, *, is_count: bool) -> int | None:
         if is_count:
             return int(cell) if re.fullmatch(r"[0-9]{1,12}", cell) else None
-        checked = columns.amounts(pa.array([cell]), self.layout.amounts, zero=True)
-        return None if checked.bad[0].as_py() else int(checked.values[0].as_py())
+        may_be_negative = self.layout.totals_count_refunds == "subtracted"
+        sign = -1 if may_be_negative and cell.startswith("-") else 1
+        text = cell.removeprefix("-") if sign < 0 else cell
+        checked = columns.amounts(pa.array([text]), self.layout.amounts, zero=True)
+        return None if checked.bad[0].as_py() else sign * int(checked.values[0].as_py())
 
     def _compare_totals(self) -> None:
         if self.layout.totals == "required" and not self._stated:
@@ -266,7 +265,10 @@ def _check_field(name: FieldName, cells: pa.StringArray, layout: Layout) -> colu
             return columns.currencies(cells)
         case "occurred_at":
             iso = cells if layout.time == "iso" else columns.local_times(cells, layout.time, layout.offset)
-            return columns.iso_times(iso)
+            checked = columns.iso_times(iso)
+            if layout.time == "iso":
+                return checked
+            return replace(checked, reason=f"not a time of the form {layout.time} that exists")
 
 
 def _value_faults(

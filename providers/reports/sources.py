@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from common import clock
-from common.errors import Rejected, Transient
+from common.errors import BadInput, Rejected, Transient
 from common.settings import Gateway, ReportSource, Snap, secret_text, settings
 from providers import http
 from providers.snap import SnapClient
@@ -42,7 +42,7 @@ class NotThereYet(Transient):
 def fetched(gateway: str, day: date) -> Iterator[Iterator[File]]:
     """The report files of one gateway's business day, from the source that its settings name.
 
-    Raises NotThereYet, another ProviderError, or Rejected where no source is configured.
+    Raises NotThereYet, another ProviderError, or BadInput where the source is not configured rightly.
     """
     config = settings().gateway(gateway)
     source = config.report
@@ -53,20 +53,19 @@ def fetched(gateway: str, day: date) -> Iterator[Iterator[File]]:
         case "drop":
             yield _dropped(gateway, source, day)
         case "snap":
-            assert isinstance(config, Snap)
+            if not isinstance(config, Snap):
+                raise BadInput(
+                    f"{gateway} has no SNAP history: set {_setting(gateway, 'SOURCE')} to http or drop"
+                )
             yield iter([_history(gateway, config, day)])
         case None:
-            raise Rejected(
-                gateway,
-                "report",
-                f"no report source is configured: set JEMBATAN_{gateway.upper()}__REPORT__SOURCE",
-            )
+            raise BadInput(f"{gateway} has no report source: set {_setting(gateway, 'SOURCE')}")
 
 
 def _download(gateway: str, config: Gateway, source: ReportSource, day: date, client: httpx.Client) -> File:
     if not source.url:
-        raise Rejected(gateway, "report", f"set JEMBATAN_{gateway.upper()}__REPORT__URL")
-    url = _for_day(source.url, day)
+        raise BadInput(f"set {_setting(gateway, 'URL')} to the address of the report, with {{date}} in it")
+    url = _for_day(source.url, day, _setting(gateway, "URL"))
     auth = (secret_text(source.username), secret_text(source.password)) if source.username else None
 
     def blocks() -> Iterator[bytes]:
@@ -88,8 +87,9 @@ def _download(gateway: str, config: Gateway, source: ReportSource, day: date, cl
 def _dropped(gateway: str, source: ReportSource, day: date) -> Iterator[File]:
     folder = source.directory
     if folder is None or not folder.is_dir():
-        raise Rejected(gateway, "report", f"set JEMBATAN_{gateway.upper()}__REPORT__DIRECTORY to a folder")
-    found = sorted(path for path in folder.glob(_for_day(source.pattern, day)) if path.is_file())
+        raise BadInput(f"set {_setting(gateway, 'DIRECTORY')} to a folder that is there")
+    pattern = _for_day(source.pattern, day, _setting(gateway, "PATTERN"))
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not found:
         raise NotThereYet(gateway, "report", "has put no file of that day into the drop folder yet")
     return iter([(path.name, read_blocks(path)) for path in found])
@@ -143,5 +143,12 @@ def _member(item: object, name: str) -> str:
     return "" if item is None else str(item)
 
 
-def _for_day(text: str, day: date) -> str:
-    return text.format(date=day.isoformat(), yyyymmdd=day.strftime("%Y%m%d"))
+def _for_day(text: str, day: date, setting: str) -> str:
+    try:
+        return text.format(date=day.isoformat(), yyyymmdd=day.strftime("%Y%m%d"))
+    except (KeyError, IndexError, ValueError):
+        raise BadInput(f"{setting} may hold {{date}} and {{yyyymmdd}} in braces, and nothing else") from None
+
+
+def _setting(gateway: str, name: str) -> str:
+    return f"JEMBATAN_{gateway.upper()}__REPORT__{name}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from common.errors import AuthFailed, ProviderError, RateLimited, Transient
+from common.errors import AuthFailed, BadInput, RateLimited, Transient
 from common.settings import GATEWAYS, Service, settings
 from jembatan.stack import Stack
 from providers import http
@@ -121,7 +121,7 @@ def test_a_gateway_without_a_source_says_which_setting_is_missing(
 ) -> None:
     monkeypatch.setenv("JEMBATAN_ENV", "production")
     settings.cache_clear()
-    with pytest.raises(ProviderError, match="JEMBATAN_GOPAY__REPORT__SOURCE"), fetched("gopay", DAY):
+    with pytest.raises(BadInput, match="JEMBATAN_GOPAY__REPORT__SOURCE"), fetched("gopay", DAY):
         pass
 
 

@@ -25,7 +25,6 @@ def read(path: Path, *choices: Layout) -> tuple[list[dict[str, object]], list[di
     for lines in report.lines():
         good += lines.good.to_pylist()
         malformed += lines.malformed.to_pylist()
-    report.close()
     return good, malformed
 
 
