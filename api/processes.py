@@ -93,6 +93,7 @@ def list_processes(
         str | None, Query(description="Only this process", examples=["reconcile-payments"])
     ] = None,
     state: Annotated[State | None, Query(description="Only those in this state")] = None,
+    flow_run_id: Annotated[UUID | None, Query(description="Only the one that this flow run works")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
 ) -> Processes:
@@ -102,6 +103,8 @@ def list_processes(
         query = query.where(ProcessRun.process == process)
     if state is not None:
         query = query.where(ProcessRun.state == state)
+    if flow_run_id is not None:
+        query = query.where(ProcessRun.flow_run_id == flow_run_id)
     if cursor is not None:
         query = query.where(ProcessRun.id < _place(cursor))
     with unit_of_work() as session:

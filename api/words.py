@@ -75,6 +75,8 @@ _PAID_HERE = "our ledger says paid, the report does not"
 _NOTES = {
     "gateway_reference_differs": "the gateway's own reference differs from the one we have",
     "matched_on_an_earlier_day": "the payment was matched on an earlier day",
+    "now reversed": "the gateway now says reversed",
+    "now failed": "the gateway now says failed",
 }
 _DEFAULT_REASONS = {
     "currency_mismatch": "the gateway reports another currency",

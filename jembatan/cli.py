@@ -5,8 +5,9 @@ import sys
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
-from common.errors import NotReachable, UnusableFile
+from common.errors import BadInput, NotReachable, UnusableFile
 from jembatan.commands import database, demo, exceptions, payments, processes, reconcile, up
 from jembatan.commands.output import complain
 from jembatan.stack import StackError
@@ -36,9 +37,11 @@ def main() -> None:
     except ValidationError as error:
         first = error.errors()[0]
         name = "__".join(str(part) for part in first["loc"]).upper()
-        complain(
-            f"The setting JEMBATAN_{name} is not usable: {first['msg']}." if name else f"{first['msg']}."
-        )
+        what = first["msg"].removeprefix("Value error, ")
+        complain(f"The setting JEMBATAN_{name} is not usable: {what}." if name else f"{what}.")
+        sys.exit(2)
+    except (BadInput, SettingsError) as error:
+        complain(f"{error}.")
         sys.exit(2)
     except (NotReachable, StackError) as error:
         complain(str(error))

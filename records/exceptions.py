@@ -18,7 +18,11 @@ BY_HAND = ("explained",)  # what a person may make of an open exception
 
 
 class NotOpen(Exception):
-    """The exception does not exist or has been ended already; says which."""
+    """The exception does not exist (`is_unknown`) or has been ended already; says which."""
+
+    def __init__(self, sentence: str, *, is_unknown: bool = False) -> None:
+        self.is_unknown = is_unknown
+        super().__init__(sentence)
 
 
 class ReconciliationException(Base):
@@ -85,9 +89,9 @@ def move(session: Session, exception_id: int, to_state: str, *, actor: str, reas
     """End an open exception, with who and why; raises NotOpen where there is nothing to end."""
     found = session.get(ReconciliationException, exception_id, with_for_update=True)
     if found is None:
-        raise NotOpen(f"there is no exception {exception_id}")
+        raise NotOpen(f"There is no exception {exception_id}", is_unknown=True)
     if found.state != "open":
-        raise NotOpen(f"exception {exception_id} is {found.state} already")
+        raise NotOpen(f"Exception {exception_id} is {found.state} already")
     session.add(
         ExceptionEvent(
             exception_id=exception_id, actor=actor, from_state="open", to_state=to_state, reason=reason

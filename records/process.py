@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from common import clock
 from common.errors import NotReachable
@@ -31,6 +31,7 @@ class ProcessRun(Base):
     key: Mapped[str] = mapped_column(sa.Text)
     state: Mapped[str] = mapped_column(sa.Text, server_default="queued")
     attempts: Mapped[int] = mapped_column(server_default="0")
+    lost_workers: Mapped[int] = mapped_column(server_default="0")  # in a row
     input: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
     outcome: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
@@ -81,7 +82,7 @@ def finish(
 ) -> None:
     """End the run as `succeeded`, `failed` or `needs_attention` (whose error says what a person does)."""
     run = session.get_one(ProcessRun, run_id, with_for_update=True)
-    run.state, run.outcome, run.error = state, outcome, error
+    run.state, run.outcome, run.error, run.lost_workers = state, outcome, error, 0
     run.ended_at, run.next_attempt_at = clock.now(), None
 
 
@@ -89,7 +90,7 @@ def wait(session: Session, run_id: UUID, until: datetime, error: dict[str, str])
     """Let the run wait for its next attempt; nothing is held meanwhile."""
     run = session.get_one(ProcessRun, run_id, with_for_update=True)
     run.state, run.next_attempt_at, run.error = "waiting", until, error
-    run.submitted_at = None
+    run.submitted_at, run.lost_workers = None, 0
 
 
 def retry(session: Session, run_id: UUID) -> bool:
@@ -102,7 +103,18 @@ def retry(session: Session, run_id: UUID) -> bool:
 
 
 def claim_due(session: Session, at: datetime, limit: int = 20) -> list[ProcessRun]:
-    """Runs that are to be handed to Prefect now, locked for the caller; other relays skip them."""
+    """Runs that are to be handed to Prefect now, locked for the caller; other relays skip them.
+
+    The days of one gateway go in their order: a later one waits while an earlier one is queued or worked.
+    One that waits for its gateway holds up nobody.
+    """
+    earlier = aliased(ProcessRun)
+    goes_first = sa.exists().where(
+        earlier.process == ProcessRun.process,
+        earlier.state.in_(("queued", "running")),
+        earlier.input["gateway"].astext == ProcessRun.input["gateway"].astext,
+        earlier.input["business_date"].astext < ProcessRun.input["business_date"].astext,
+    )
     return list(
         session.scalars(
             sa.select(ProcessRun)
@@ -110,7 +122,8 @@ def claim_due(session: Session, at: datetime, limit: int = 20) -> list[ProcessRu
                 sa.or_(
                     sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None)),
                     sa.and_(ProcessRun.state == "waiting", ProcessRun.next_attempt_at <= at),
-                )
+                ),
+                ~goes_first,
             )
             .order_by(ProcessRun.created_at)
             .limit(limit)
@@ -140,13 +153,16 @@ def requeue_orphans(session: Session, idle: timedelta = timedelta(seconds=20)) -
         free = session.scalar(
             sa.text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _lock_key(run.id.hex)}
         )
-        if free and run.attempts >= MOST_LOST_WORKERS:
+        if not free:
+            continue
+        run.lost_workers += 1
+        if run.lost_workers >= MOST_LOST_WORKERS:
+            sentence = (
+                f"Its worker died {run.lost_workers} times. Read the worker's log, then retry the process"
+            )
             run.state, run.ended_at = "needs_attention", clock.now()
-            run.error = {
-                "type": "worker-lost",
-                "message": f"its worker died {run.attempts} times; read the worker's log, then retry it",
-            }
-        elif free:
+            run.error = {"type": "worker-lost", "message": sentence}
+        else:
             _queue(run)
             found.append(run)
     return found

@@ -1,6 +1,6 @@
 """Reconciliations: one statement for a gateway and business day, by version, with its proof."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,9 +10,11 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import money
+from records import process
 from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES, MISMATCHES, NO_EXCEPTION  # noqa: F401
 from records.db import Base
 from records.exceptions import RISK, ReconciliationException
+from records.process import ProcessRun
 
 
 class Reconciliation(Base):
@@ -76,6 +78,36 @@ def current(session: Session, gateway: str, business_date: date) -> Reconciliati
     return session.scalars(
         sa.select(Reconciliation).filter_by(gateway=gateway, business_date=business_date, is_current=True)
     ).one_or_none()
+
+
+_TIMING_CHANGED = sa.text(
+    """
+    WITH this AS (SELECT * FROM reconciliations WHERE id = :id), before AS (
+        SELECT r.no FROM reconciliations r JOIN this t USING (gateway, business_date)
+        WHERE r.version < t.version ORDER BY r.version DESC LIMIT 1
+    ), now AS (
+        SELECT subject_id FROM reconciliation_outcomes
+        WHERE run_no = (SELECT no FROM this) AND class = 'timing'
+    ), earlier AS (
+        SELECT subject_id FROM reconciliation_outcomes
+        WHERE run_no = (SELECT no FROM before) AND class = 'timing'
+    )
+    SELECT EXISTS ((TABLE now EXCEPT TABLE earlier) UNION ALL (TABLE earlier EXCEPT TABLE now))"""
+)
+
+
+def ask_for_next_day_again(session: Session, run: Reconciliation) -> ProcessRun | None:
+    """Ask for the next day once more where it was recorded first and this day changes what it starts from.
+
+    What this day leaves as `timing` belongs into the next day's scope. The kept files are worked again.
+    """
+    later = current(session, run.gateway, run.business_date + timedelta(days=1))
+    if later is None or not session.scalar(_TIMING_CHANGED, {"id": run.id}):
+        return None
+    kept = ",".join(f"sha256:{source['sha256']}" for source in later.sources)
+    asked = request_input(run.gateway, later.business_date, source=kept, allow_empty=True)
+    key = f"{nightly_key(run.gateway, later.business_date)}/after-{run.id}"
+    return process.request(session, "reconcile-payments", key, asked)[0]
 
 
 def exceptions_open(session: Session, run_id: UUID) -> int:

@@ -197,6 +197,8 @@ def end(day: Day, outcome: dict[str, Any]) -> State[Any]:
     """End the process run with its outcome; the flow run's final state says it in one line."""
     message = summary(outcome)
     if outcome["balanced"]:
+        with unit_of_work() as session:
+            reconciliation.ask_for_next_day_again(session, _statement(session, day))
         return work.succeed(day.run_id, outcome, message)
     sentence = f"The proof does not balance: rely on nothing of it, and tell the developers · {message}"
     return work.fail(day.run_id, "proof", sentence, outcome)

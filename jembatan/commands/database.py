@@ -21,6 +21,16 @@ def upgrade() -> None:
         console.print("The schema is up to date.")
 
 
+# What ended badly and was not made good since by another run of the same.
+_LEFT_BEHIND = sa.text(
+    """SELECT count(*) FROM process_runs p WHERE p.state = :state AND NOT EXISTS (
+        SELECT FROM process_runs later WHERE later.process = p.process AND later.state = 'succeeded'
+          AND later.created_at > p.created_at
+          AND later.input->>'gateway' = p.input->>'gateway'
+          AND later.input->>'business_date' = p.input->>'business_date')"""
+)
+
+
 def doctor() -> None:
     """Check the set-up and say what to do about what is wrong; exit 1 if anything is."""
     faults = []
@@ -36,9 +46,7 @@ def doctor() -> None:
             ("needs_attention", "`jembatan process list --state needs_attention` says what to do"),
             ("failed", "`jembatan process list --state failed` shows them"),
         ):
-            count = session.scalar(
-                sa.text("SELECT count(*) FROM process_runs WHERE state = :s"), {"s": state}
-            )
+            count = session.scalar(_LEFT_BEHIND, {"state": state})
             rows.append((f"processes {state}", f"{count}" + (f": {hint}" if count else ""), not count))
         unproven = session.scalar(
             sa.text("SELECT count(*) FROM reconciliations WHERE is_current AND is_balanced IS NOT TRUE")

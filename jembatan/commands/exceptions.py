@@ -8,10 +8,12 @@ import typer
 from rich.table import Table
 
 from common.clock import JAKARTA
+from common.errors import BadInput
 from common.money import rupiah
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
 from records import exceptions as rows
+from records.classes import CLASSES
 from records.db import unit_of_work
 from records.exceptions import NotOpen, ReconciliationException
 
@@ -32,6 +34,8 @@ def list_(
     json: Json = False,
 ) -> None:
     """List exceptions, oldest first."""
+    _check("class", class_, CLASSES)
+    _check("state", state, (*rows.STATES, "all"))
     with stack(), unit_of_work() as session:
         found = rows.search(
             session,
@@ -45,6 +49,8 @@ def list_(
             as_json([_as_dict(one) for one in found])
             return
     table = Table("no", "gateway", "day", "class", "state", "reference", "ledger", "report", "reason")
+    for column in table.columns:
+        column.overflow = "fold"
     for one in found:
         table.add_row(
             str(one.id),
@@ -82,7 +88,11 @@ def show(number: Number, json: Json = False) -> None:
         console.print(f"{one.source_name}, line {one.line_no}", markup=False)
     table = Table("", "expected (ours)", "found (theirs)")
     for name in dict.fromkeys([*one.expected, *one.found]):
-        table.add_row(name, _cell(name, one.expected.get(name)), _cell(name, one.found.get(name)))
+        table.add_row(
+            name.removesuffix("_minor").replace("_", " "),
+            _cell(name, one.expected.get(name)),
+            _cell(name, one.found.get(name)),
+        )
     console.print(table)
     for event in events:
         at = event.at.astimezone(JAKARTA)
@@ -103,9 +113,14 @@ def resolve(
         with stack(), unit_of_work() as session:
             rows.move(session, number, "explained", actor=by, reason=reason.strip())
     except NotOpen as error:
-        complain(f"{error}.")
-        raise typer.Exit(1) from None
+        complain(f"{error}; `jembatan exceptions list` shows the open ones.")
+        raise typer.Exit(2 if error.is_unknown else 1) from None
     console.print(f"Exception {number} is explained.")
+
+
+def _check(what: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise BadInput(f"There is no {what} {value!r}; there are {', '.join(allowed)}")
 
 
 def _as_dict(one: ReconciliationException) -> dict[str, Any]:
@@ -130,4 +145,6 @@ def _as_dict(one: ReconciliationException) -> dict[str, Any]:
 def _cell(name: str, value: Any) -> str:
     if value is None:
         return ""
+    if name == "at":
+        return f"{datetime.fromisoformat(value).astimezone(JAKARTA):%Y-%m-%d %H:%M:%S} WIB"
     return rupiah(int(value)) if name.endswith("_minor") else str(value)

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from common.clock import JAKARTA
+from common.errors import BadInput
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
 from records import process
@@ -26,6 +27,8 @@ def list_(
     json: Json = False,
 ) -> None:
     """List process runs, newest first."""
+    if state is not None and state not in (*process.OPEN, *process.ENDED):
+        raise BadInput(f"There is no state {state!r}; there are {', '.join((*process.OPEN, *process.ENDED))}")
     query = sa.select(ProcessRun).order_by(ProcessRun.created_at.desc()).limit(limit)
     if state:
         query = query.where(ProcessRun.state == state)
@@ -42,7 +45,9 @@ def list_(
         what = " ".join(str(run.input[name]) for name in ("gateway", "business_date") if name in run.input)
         next_attempt = _time(run.next_attempt_at)
         table.add_row(str(run.id), run.process, what, run.state, str(run.attempts), next_attempt)
-    console.print(table if found else "No process has been asked for yet.")
+    console.print(
+        table if found else f"No process is {state}." if state else "No process has been asked for yet."
+    )
 
 
 @app.command("show")

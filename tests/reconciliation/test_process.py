@@ -1,5 +1,6 @@
 """The reconciliation as a process: through Prefect, killed, doubled, waiting, healed, run again."""
 
+import os
 import random
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from world import DAY, LEDGER_HEAD, REPORT_HEAD, load_ledger, random_items, rand
 
 from jembatan.stack import Stack
 from providers.reports.sources import read_blocks
-from records import exceptions, files, process, reconciliation
-from records.db import unit_of_work
+from records import exceptions, files, ledger, process, reconciliation
+from records.db import connection, unit_of_work
 from records.exceptions import ReconciliationException
 from records.payment import Payment, PaymentEvent
 from records.process import ProcessRun
@@ -53,6 +54,13 @@ def a_day(folder: Path, seed: int = 3) -> str:
     load_ledger(folder, items)
     lines = [random_line(rng, items, DAY) for _ in range(80)]
     return keep(write(folder / "report.csv", REPORT_HEAD, [world.line_text(line) for line in lines]))
+
+
+def take(folder: Path, *rows: str) -> None:
+    """Import these rows as the ledger."""
+    path = write(folder / "ledger.csv", LEDGER_HEAD, rows)
+    with connection() as db:
+        ledger.import_file(db, path, size_limit=10**9, scratch=folder)
 
 
 def what_is_recorded() -> dict[str, Any]:
@@ -98,8 +106,6 @@ def run_killed(deadly: int, source: str, process_run: UUID | None = None) -> sub
     words = [sys.executable, str(KILLED), str(deadly), "gopay", DAY.isoformat(), source]
     words += [str(process_run)] if process_run else []
     root = str(KILLED.parents[2])
-    import os
-
     return subprocess.run(
         words,
         capture_output=True,
@@ -160,7 +166,7 @@ def test_of_two_runs_of_one_day_one_works_and_the_other_says_so(
     assert again.state == "succeeded"
 
 
-def test_ten_at_once_record_one_statement_after_the_other_never_half_of_one(
+def test_three_at_once_record_one_statement_after_the_other_never_half_of_one(
     parts: Stack, database: str, tmp_path: Path
 ) -> None:
     source = a_day(tmp_path)
@@ -226,12 +232,7 @@ def test_a_late_line_settles_the_open_item_of_the_day_before(
     rows = [
         f"L{n},gopay,G{n},10000,IDR,paid,2026-11-24T23:00:00+07:00,2026-11-24T23:45:00+07:00" for n in (1, 2)
     ]
-    path = write(tmp_path / "ledger.csv", LEDGER_HEAD, rows)
-    from records import ledger
-    from records.db import connection
-
-    with connection() as db:
-        ledger.import_file(db, path, size_limit=10**9, scratch=tmp_path)
+    take(tmp_path, *rows)
     empty = keep(write(tmp_path / "empty.csv", REPORT_HEAD, []))
     _, first = reconcile(source=empty, allow_empty=True)
     late = write(
@@ -323,3 +324,86 @@ def test_the_schedule_leaves_a_day_alone_that_is_done(parts: Stack, database: st
     state, run = reconcile(skip_if_done=True)
     assert (state.name, run.state) == ("Skipped", "succeeded")
     assert "is reconciled already (version 1)" in state.message
+
+
+def test_a_second_charge_is_not_settled_by_the_payments_own_line_of_a_later_day(
+    parts: Stack, database: str, tmp_path: Path
+) -> None:
+    item = "X1,gopay,G1,10000,IDR,paid,2026-11-24T09:00:00+07:00,2026-11-24T10:00:00+07:00"
+    take(tmp_path, item)
+    line = "X1,G1,payment,paid,10000.00,,IDR,2026-11-24T10:00:00+07:00"
+    first = [line.replace("10000", "10001"), line.replace("G1", "G2")]
+    reconcile(source=keep(write(tmp_path / "1.csv", REPORT_HEAD, first)))
+    reconcile(day=DAY + timedelta(days=1), source=keep(write(tmp_path / "2.csv", REPORT_HEAD, [line])))
+    with unit_of_work() as session:
+        states = {one.class_: one.state for one in exceptions.search(session, state=None)}
+    assert states == {"amount_mismatch": "settled", "duplicate_at_gateway": "open"}
+
+
+def test_an_explained_difference_that_has_grown_is_open_again(
+    parts: Stack, database: str, tmp_path: Path
+) -> None:
+    take(tmp_path, "X1,gopay,G1,10000,IDR,paid,2026-11-24T09:00:00+07:00,2026-11-24T10:00:00+07:00")
+    line = "X1,G1,payment,paid,{}.00,,IDR,2026-11-24T10:00:00+07:00"
+    states = []
+    for amount in (10001, 10001, 19999):
+        reconcile(source=keep(write(tmp_path / f"{amount}.csv", REPORT_HEAD, [line.format(amount)])))
+        with unit_of_work() as session:
+            (found,) = exceptions.search(session, state=None)
+            states.append(found.state)
+            if found.state == "open" and len(states) == 1:
+                exceptions.move(session, found.id, "explained", actor="ani", reason="a rounding")
+    assert states == ["open", "explained", "open"]
+
+
+def test_a_day_recorded_after_the_next_one_asks_for_the_next_one_again(
+    parts: Stack, database: str, tmp_path: Path
+) -> None:
+    take(tmp_path, "L1,gopay,G1,10000,IDR,paid,2026-11-24T23:40:00+07:00,2026-11-24T23:45:00+07:00")
+    empty = keep(write(tmp_path / "empty.csv", REPORT_HEAD, []))
+    reconcile(day=DAY + timedelta(days=1), source=empty, allow_empty=True)
+    for _ in range(2):  # the second time changes nothing for the next day
+        reconcile(source=empty, allow_empty=True)
+    with unit_of_work() as session:
+        (asked,) = session.scalars(sa.select(ProcessRun).filter_by(state="queued"))
+    assert asked.input["business_date"] == "2026-11-25"
+    assert asked.input["source"] == empty
+    reconcile(day=DAY + timedelta(days=1), source=empty, allow_empty=True)
+    with unit_of_work() as session:
+        states = {one.class_: one.state for one in exceptions.search(session, state=None)}
+    assert states == {"timing": "carried", "missing_at_gateway": "open"}
+
+
+def test_the_days_of_one_gateway_are_handed_over_in_their_order(database: str) -> None:
+    with unit_of_work() as session:
+        for gateway, day in (("gopay", 3), ("gopay", 1), ("gopay", 2), ("ovo", 5)):
+            given = reconciliation.request_input(gateway, date(2026, 11, day))
+            process.request(session, "reconcile-payments", f"{gateway}/2026-11-0{day}", given)
+
+    def due() -> list[str]:
+        with unit_of_work() as session:
+            return sorted(run.key for run in process.claim_due(session, world.at(DAY, 0)))
+
+    assert due() == ["gopay/2026-11-01", "ovo/2026-11-05"]
+    with unit_of_work() as session:
+        first = session.scalars(sa.select(ProcessRun).filter_by(key="gopay/2026-11-01")).one()
+        process.wait(session, first.id, world.at(DAY + timedelta(days=9), 0), {"type": "x", "message": "x"})
+    assert due() == ["gopay/2026-11-02", "ovo/2026-11-05"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"source": "sha256:" + "0" * 64}, "there is no kept file"),
+        ({"source": "../../etc/passwd"}, "there is no kept file"),
+        ({"layout": "../canonical"}, "there is no layout"),
+        ({"day": date(2099, 1, 1)}, "has not begun yet"),
+    ],
+)
+def test_what_cannot_be_worked_is_said_and_needs_a_person(
+    parts: Stack, database: str, parameters: dict[str, Any], sentence: str
+) -> None:
+    state, run = reconcile(**parameters)
+    assert (state.type.value, run.state) == ("FAILED", "needs_attention")
+    assert sentence in state.message
+    assert (run.error or {})["type"] == "bad-input"

@@ -87,6 +87,7 @@ CREATE TABLE process_runs (
     state text NOT NULL DEFAULT 'queued' CONSTRAINT process_run_state_known CHECK (state IN
         ('queued', 'running', 'waiting', 'succeeded', 'failed', 'needs_attention')),
     attempts integer NOT NULL DEFAULT 0,
+    lost_workers integer NOT NULL DEFAULT 0,
     input jsonb NOT NULL DEFAULT '{}',
     outcome jsonb,
     error jsonb,
