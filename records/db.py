@@ -40,6 +40,7 @@ def engine(url: str) -> sa.Engine:
         pool_pre_ping=True,
         pool_size=5,
         max_overflow=10,
+        hide_parameters=True,  # values of rows stay out of errors, and so out of Prefect's states and logs
     )
 
 
