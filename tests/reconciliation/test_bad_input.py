@@ -253,3 +253,31 @@ def test_a_layout_that_requires_totals_refuses_a_file_without(tmp_path: Path) ->
     strict = load_layout("canonical").model_copy(update={"totals": "required"})
     with pytest.raises(UnusableFile, match="the line that states the totals is missing"):
         read(write(tmp_path / "report.csv", REPORT_HEAD, [GOOD]), strict)
+
+
+@pytest.mark.parametrize(
+    "quoted", [GOOD.replace("A1", '"A1'), GOOD.replace("2026-11-24T10", '"2026-11-24T10')]
+)
+def test_an_open_quote_never_swallows_lines_in_silence(tmp_path: Path, quoted: str) -> None:
+    path = write(tmp_path / "report.csv", REPORT_HEAD, [GOOD, quoted, OTHER, OTHER, OTHER])
+    with pytest.raises(UnusableFile, match="line 3: a quoted value is not closed again"):
+        read(path)
+    closed_again = write(tmp_path / "again.csv", REPORT_HEAD, [GOOD, quoted, OTHER, OTHER, quoted, OTHER])
+    with pytest.raises(UnusableFile, match="a quoted value is not closed again"):
+        read(closed_again)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"x" * 200_000, "the delimiter is not"),
+        (b"\x00" * 500_000, "the delimiter is not"),
+        (b"\xd0\xcf\x11\xe0" + b"\x00" * 100, "an old Excel workbook"),
+        ((REPORT_HEAD + "\n").encode("utf-16"), "UTF-16"),
+    ],
+)
+def test_what_is_no_table_at_all_says_what_it_is(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "report.csv"
+    path.write_bytes(content)
+    with pytest.raises(UnusableFile, match=sentence):
+        read(path)
