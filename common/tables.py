@@ -4,18 +4,13 @@ Nothing is interpreted here: every cell stays the text that the file holds. A li
 columns as the header is rejected by its line number; a file that cannot be read as a table is unusable.
 """
 
-import codecs
 import csv
-import gzip
 import io
-import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, cast
+from typing import Any, Literal
 
 import fastexcel
 import numpy as np
@@ -25,11 +20,21 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from common.errors import UnusableFile
+from common.raw import (
+    BLOCK,
+    GZIP,
+    HEADER_WITHIN_LINES,
+    ZIP,
+    Content,
+    Survey,
+    first_rows,
+    look_over,
+    refuse_bomb,
+    refuse_other_formats,
+    unpack,
+)
 
-BLOCK = 4 * 1024**2
-LONGEST_LINE = 1024**2
 SEEN = 80
-HEADER_WITHIN_LINES = 20
 Encoding = Literal["auto", "utf-8", "latin-1"]
 
 
@@ -60,24 +65,11 @@ class Batch:
 
 
 @dataclass
-class Survey:
-    """What one pass over the raw bytes tells before anything is parsed."""
-
-    bytes: int = 0
-    lines: int = 0
-    is_utf8: bool = True
-    has_quotes: bool = False
-    has_blank_lines: bool = False
-    has_nul: bool = False
-    ends_with_newline: bool = True
-
-
-@dataclass
 class Table:
     """An opened file: its header cells, what stands above the header, and its lines in batches."""
 
     name: str
-    content: Path | IO[bytes]
+    content: Content
     header: list[str]
     delimiter: str
     header_line: int = 1
@@ -211,19 +203,19 @@ def open_table(
     """
     with path.open("rb") as raw:
         magic = raw.read(4)
-    content: Path | IO[bytes] = path
-    if magic[:2] == b"\x1f\x8b":
-        content = _unpack(path, name, size_limit, scratch)
-    elif magic == b"PK\x03\x04":
+    content: Content = path
+    if magic[:2] == GZIP:
+        content = unpack(path, name, size_limit, scratch)
+    elif magic == ZIP:
         return _open_sheet(path, name, required, size_limit)
-    _refuse_other_formats(name, magic)
-    survey = _survey(content, name, size_limit)
+    refuse_other_formats(name, magic)
+    survey = look_over(content, name, size_limit)
     if survey.bytes == 0:
         raise UnusableFile(name, "the file is empty")
     if encoding == "utf-8" and not survey.is_utf8:
         raise UnusableFile(name, "the file is not UTF-8, as its layout says it is")
     chosen = "utf-8" if survey.is_utf8 and encoding != "latin-1" else "latin-1"
-    rows, line_ends = _first_rows(content, chosen)
+    rows, line_ends = first_rows(content, chosen)
     _refuse_markup(name, rows)
     choice, index = _find_header(name, rows, required, delimiter)
     split = [_split(row, choice) for row in rows[: index + 1]]
@@ -303,126 +295,11 @@ def _without_blank_lines(
     return [column.filter(keep) for column in columns], lines[keep.to_numpy(zero_copy_only=False)]
 
 
-@contextmanager
-def _reading(content: Path | IO[bytes]) -> Iterator[IO[bytes]]:
-    """The content from its beginning."""
-    if isinstance(content, Path):
-        with content.open("rb") as stream:
-            yield stream
-    else:
-        content.seek(0)
-        yield content
-
-
-def _survey(content: Path | IO[bytes], name: str, size_limit: int) -> Survey:
-    """One fast pass over the bytes; refuses what is no text table before a parser sees it."""
-    found = Survey()
-    tail = b""
-    line, since_newline = 1, 0
-    decoder = _Utf8Check()
-    with _reading(content) as stream:
-        while block := stream.read(BLOCK):
-            found.bytes += len(block)
-            if found.bytes > size_limit:
-                raise UnusableFile(name, f"the file is larger than the limit of {size_limit:,} bytes")
-            newlines = block.count(b"\n")
-            line += newlines
-            since_newline = len(block) - block.rfind(b"\n") - 1 if newlines else since_newline + len(block)
-            if since_newline > LONGEST_LINE:
-                raise UnusableFile(
-                    name, f"a line is longer than {LONGEST_LINE:,} bytes", line=line, seen=_seen(block)
-                )
-            seam = tail + block[:4]
-            found.has_quotes = found.has_quotes or b'"' in block
-            found.has_nul = found.has_nul or b"\x00" in block
-            found.has_blank_lines = found.has_blank_lines or any(
-                blank in part for blank in (b"\n\n", b"\n\r\n") for part in (block, seam)
-            )
-            found.is_utf8 = found.is_utf8 and decoder.feed(block)
-            tail = block[-4:]
-    found.is_utf8 = found.is_utf8 and decoder.finish()
-    found.ends_with_newline = tail.endswith(b"\n")
-    found.lines = line if not found.ends_with_newline else line - 1
-    return found
-
-
-class _Utf8Check:
-    """Whether bytes that come in blocks are valid UTF-8 (a character may span two blocks)."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
-
-    def feed(self, block: bytes) -> bool:
-        if block.isascii() and not self._decoder.getstate()[0]:
-            return True
-        try:
-            self._decoder.decode(block)
-        except UnicodeDecodeError:
-            return False
-        return True
-
-    def finish(self) -> bool:
-        return not self._decoder.getstate()[0]
-
-
-def _unpack(path: Path, name: str, size_limit: int, scratch: Path | None) -> IO[bytes]:
-    """The gzip file unpacked, stopped at the size limit and at a line without end.
-
-    The copy has no name on disk: it goes when it is closed, also when this process is killed.
-    """
-    size = since_newline = 0
-    out = cast(IO[bytes], tempfile.TemporaryFile(dir=scratch))  # noqa: SIM115 - the table closes it
-    try:
-        with gzip.open(path, "rb") as packed:
-            while block := packed.read(1024**2):
-                size += len(block)
-                since_newline = 0 if b"\n" in block else since_newline + len(block)
-                if size > size_limit:
-                    raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")
-                if since_newline > LONGEST_LINE:
-                    raise UnusableFile(
-                        name, f"unpacked, a line is longer than {LONGEST_LINE:,} bytes", seen=_seen(block)
-                    )
-                out.write(block)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise UnusableFile(name, "the gzip file is damaged or cut off") from None
-    return out
-
-
-def _seen(block: bytes) -> str:
-    return block[:80].decode("latin-1").replace("\x00", "␀")
-
-
-def _first_rows(content: Path | IO[bytes], encoding: str) -> tuple[list[str], list[int]]:
-    """The first lines as text, quoted line ends kept together, and the line on which each ends."""
-    with _reading(content) as stream:
-        text = stream.read(LONGEST_LINE).removeprefix(codecs.BOM_UTF8).decode(encoding, "ignore")
-    rows: list[str] = []
-    ends: list[int] = []
-    current = ""
-    for number, line in enumerate(io.StringIO(text, newline=None), start=1):
-        current += line
-        if current.count('"') % 2 == 0:
-            rows.append(current.rstrip("\n"))
-            ends.append(number)
-            current = ""
-        if len(rows) == HEADER_WITHIN_LINES:
-            break
-    return rows, ends
-
-
 def _split(row: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader([row], delimiter=delimiter), [])
     except csv.Error:  # a cell beyond csv's limit, or binary text: no header of anybody
         return [row[:SEEN]]
-
-
-def _refuse_other_formats(name: str, magic: bytes) -> None:
-    if magic == b"\xd0\xcf\x11\xe0":
-        raise UnusableFile(name, "this is an old Excel workbook (.xls); save it as XLSX or CSV")
-    if magic[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        raise UnusableFile(name, "the file is UTF-16; export it as UTF-8")
 
 
 def _refuse_markup(name: str, rows: list[str]) -> None:
@@ -476,7 +353,7 @@ def _open_sheet(path: Path, name: str, required: list[set[str]], size_limit: int
             unpacked = sum(member.file_size for member in archive.infolist())
             if unpacked > size_limit:
                 raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")
-            _refuse_bomb(archive, name, size_limit)
+            refuse_bomb(archive, name, size_limit)
         sheet = fastexcel.read_excel(path).load_sheet(0, header_row=None, skip_rows=0, dtypes="string")
     except (zipfile.BadZipFile, fastexcel.FastExcelError):
         raise UnusableFile(name, "the workbook is damaged or is no XLSX file") from None
@@ -504,15 +381,3 @@ def _as_csv(cells: list[str]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(cells)
     return out.getvalue()
-
-
-def _refuse_bomb(archive: zipfile.ZipFile, name: str, size_limit: int) -> None:
-    """Sizes in a zip's directory can lie: read each member once, counting."""
-    total = 0
-    for member in archive.infolist():
-        stream: IO[bytes]
-        with archive.open(member) as stream:
-            while block := stream.read(1024**2):
-                total += len(block)
-                if total > size_limit:
-                    raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")

@@ -15,6 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from common import clock
+from common.errors import Transient
 from records import matching_exceptions
 from records import matching_sql as statements
 from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES
@@ -108,6 +109,7 @@ def record(db: psycopg.Connection, run_id: UUID, day: Day, sources: list[Source]
     db.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     db.execute("SET LOCAL work_mem = '256MB'")
     staging = Staging(day.process_run_id)
+    _check_staging(db, staging, sources)
     overlap_rows, overlap_minor = _remove_overlap(db, staging) if len(sources) > 1 else (0, 0)
     no = _one(db, "SELECT nextval(pg_get_serial_sequence('reconciliations', 'no'))")[0]
     outcomes = sql.Identifier(f"reconciliation_outcomes_{no}")
@@ -145,6 +147,14 @@ def record(db: psycopg.Connection, run_id: UUID, day: Day, sources: list[Source]
     )
     plan = {name: values[name] for name in ("rate", "fixed")}
     matching_exceptions.record(db, run_id, day.gateway, day.business_date, names, plan)
+
+
+def _check_staging(db: psycopg.Connection, staging: Staging, sources: list[Source]) -> None:
+    """Unlogged tables come back empty after a crash of the server: the lines must be those of the files."""
+    count = sql.SQL("SELECT (SELECT count(*) FROM {}) + (SELECT count(*) FROM {})")
+    (staged,) = _one(db, count.format(staging.lines, staging.malformed))
+    if staged != sum(source.rows for source in sources):
+        raise Transient("database", "staging", "has lost the staged lines")
 
 
 def _work_kinds(

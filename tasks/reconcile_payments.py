@@ -99,10 +99,7 @@ def fetch_report(day: Day) -> list[str]:
     if day.source:
         return _kept(day.source)
     with fetched(day.gateway, day.business_date) as found:
-        kept = []
-        for name, blocks in found:
-            with unit_of_work() as session:
-                kept.append(files.keep(session, name, blocks))
+        kept = [files.keep(name, blocks) for name, blocks in found]
     return list(dict.fromkeys(kept))
 
 

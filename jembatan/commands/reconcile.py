@@ -61,8 +61,7 @@ def reconcile(
 
 def _run(gateway: str, day: datetime, paths: list[Path], layout: str | None, allow_empty: bool) -> ProcessRun:
     """Run the flow in this process and return the process run that it wrote."""
-    with unit_of_work() as session:
-        kept = [files.keep(session, path.name, read_blocks(path)) for path in paths]
+    kept = [files.keep(path.name, read_blocks(path)) for path in paths]
     source = ",".join(f"sha256:{sha256}" for sha256 in dict.fromkeys(kept)) or None
     # Prefect reads its environment on import: only now, with the stack's in place. Its log goes to the
     # server; the person at the terminal gets our own sentence.

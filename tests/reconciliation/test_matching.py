@@ -5,12 +5,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import oracle
+import psycopg
 import pytest
 import world
+from psycopg import sql
 from world import DAY, counts, load_ledger, random_items, random_line, run_day
 
+from common.errors import Transient
 from records import reconciliation
 from records.db import unit_of_work
+from records.staging import Staging
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -60,3 +64,17 @@ def test_world_is_dense_enough_to_show_every_class() -> None:
         result = oracle.reconcile(items, [lines], DAY)
         seen |= {name for name, rows in result.classes.items() if rows}
     assert seen == set(world.oracle.CLASSES)
+
+
+def test_staged_lines_that_a_crash_of_the_server_has_emptied_are_noticed(
+    database: str, tmp_path: Path
+) -> None:
+    rng = random.Random(1)
+    lines = [random_line(rng, random_items(rng, 3), DAY) for _ in range(5)]
+    path = world.write(tmp_path / "report.csv", world.REPORT_HEAD, [world.line_text(line) for line in lines])
+
+    def crash(db: psycopg.Connection, table: Staging) -> None:
+        db.execute(sql.SQL("TRUNCATE {}").format(table.lines))
+
+    with pytest.raises(Transient, match="has lost the staged lines"):
+        world.run_files([path], DAY, tmp_path, after_staging=crash)

@@ -29,8 +29,7 @@ KILLED = Path(__file__).parent / "killed_at.py"
 
 
 def keep(*paths: Path) -> str:
-    with unit_of_work() as session:
-        return ",".join(f"sha256:{files.keep(session, path.name, read_blocks(path))}" for path in paths)
+    return ",".join(f"sha256:{files.keep(path.name, read_blocks(path))}" for path in paths)
 
 
 def reconcile(gateway: str = "gopay", day: date = DAY, **parameters: Any) -> tuple[Any, ProcessRun]:

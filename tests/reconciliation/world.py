@@ -1,13 +1,14 @@
 """Random ledgers and reports, dense with trouble, and the way to run them through the real thing."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import oracle
+import psycopg
 from oracle import Item, Line
 
 from records import ledger, matching, process, reconciliation, staging
@@ -109,7 +110,14 @@ def run_day(folder: Path, reports: Sequence[Sequence[Line]], day: date = DAY) ->
     return run_files(paths, day, folder)
 
 
-def run_files(paths: Sequence[Path], day: date, folder: Path, *, allow_empty: bool = True) -> UUID:
+def run_files(
+    paths: Sequence[Path],
+    day: date,
+    folder: Path,
+    *,
+    allow_empty: bool = True,
+    after_staging: Callable[[psycopg.Connection, staging.Staging], None] = lambda db, table: None,
+) -> UUID:
     from providers.reports.layout import layouts
     from providers.reports.lines import open_report
 
@@ -124,6 +132,7 @@ def run_files(paths: Sequence[Path], day: date, folder: Path, *, allow_empty: bo
                 for lines in report.lines():
                     loader.add(lines.good, lines.malformed)
             sources.append(matching.Source(path.name, "0" * 64, report.rows, report.amount_minor))
+        after_staging(db, table)
     with connection() as db:
         matching.record(db, statement, matching.Day(run.id, "gopay", day, RULES, allow_empty), sources)
     with connection() as db:
