@@ -33,7 +33,7 @@ test-slow: install
 bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.reconcile
 
-.venv-bench/.installed: install benchmarks/requirements.txt
+.venv-bench/.installed: .venv/.installed benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r benchmarks/requirements.txt
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -6,6 +6,7 @@ Nothing here trusts the file: sizes are counted and not read from headers, and e
 import codecs
 import gzip
 import io
+import re
 import tempfile
 import zipfile
 import zlib
@@ -22,6 +23,7 @@ LONGEST_LINE = 1024**2
 HEADER_WITHIN_LINES = 20
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 Content = Path | IO[bytes]
 
 
@@ -70,9 +72,7 @@ def look_over(content: Content, name: str, size_limit: int) -> Survey:
             seam = tail + block[:4]
             found.has_quotes = found.has_quotes or b'"' in block
             found.has_nul = found.has_nul or b"\x00" in block
-            found.has_blank_lines = found.has_blank_lines or any(
-                blank in part for blank in (b"\n\n", b"\n\r\n") for part in (block, seam)
-            )
+            found.has_blank_lines = found.has_blank_lines or any(map(_BLANK_LINE.search, (block, seam)))
             found.is_utf8 = found.is_utf8 and decoder.feed(block)
             tail = block[-4:]
     found.is_utf8 = found.is_utf8 and decoder.finish()

@@ -102,8 +102,8 @@ class Table:
                 break
             except pa.ArrowInvalid as error:
                 raise UnusableFile(self.name, _why_unreadable(error), line=counter.line + 1) from None
-            refused, pending[:] = list(pending), []
             columns = list(block.columns)
+            refused = counter.due(pending, block.num_rows)
             lines, rejected = counter.number(columns, block.num_rows, refused, width, self.survey)
             if self.survey.has_quotes:
                 self._refuse_open_quote(columns, lines, rejected)
@@ -153,6 +153,16 @@ class _LineCounter:
     @property
     def line(self) -> int:
         return self.next_row - 1 + self.inner
+
+    def due(self, pending: list[tuple[int, int, str]], rows: int) -> list[tuple[int, int, str]]:
+        """Take the refused rows that stand before or among these `rows`: Arrow parses a block ahead and
+        tells of refused rows of lines to come."""
+        end = self.next_row + rows
+        taken = 0
+        while taken < len(pending) and pending[taken][0] < end + taken:
+            taken += 1
+        due, pending[:taken] = pending[:taken], []
+        return due
 
     def number(
         self,

@@ -152,12 +152,12 @@ def _load(
         upcoming = reader.submit(next, batches, None)
         while (good := upcoming.result()) is not None:
             upcoming = reader.submit(next, batches, None)
-            copy.write(csv_bytes(good))
+            copy.write(good)
             progress(result.rows)
 
 
-def _checked(table: Table, kind: Kind, result: Imported) -> Iterator[pa.RecordBatch]:
-    """Good rows of the file, typed; the others are refused in `result`."""
+def _checked(table: Table, kind: Kind, result: Imported) -> Iterator[bytes]:
+    """Good rows of the file as COPY reads them; the others are refused in `result`."""
     places = columns_of(table, {name: {name} for name in kind.fields})
     for batch in table.batches():
         result.rows += len(batch.lines) + len(batch.rejected)
@@ -171,9 +171,10 @@ def _checked(table: Table, kind: Kind, result: Imported) -> Iterator[pa.RecordBa
             _refuse_values(batch, is_bad, faults, cells, result)
         values = {name: check.values for name, check in faults if check.values is not None}
         good = [values[name] for name in kind.fields if name != "amount"] + [values["amount"]]
-        yield pa.record_batch(
+        rows = pa.record_batch(
             [pa.array(batch.lines), *good], names=["line_no", *(str(i) for i in range(len(good)))]
-        ).filter(pc.invert(is_bad))
+        )
+        yield csv_bytes(rows.filter(pc.invert(is_bad)))
 
 
 def _faults(cells: dict[str, pa.StringArray], kind: Kind, has_nul: bool) -> list[tuple[str, Checked]]:

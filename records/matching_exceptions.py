@@ -43,7 +43,7 @@ FROM (
                 l.currency, extract(epoch FROM l.occurred_at))
              ELSE o.subject_id::text END AS identity
     FROM {outcomes} o
-    LEFT JOIN {lines} l ON l.source = o.source AND l.line_no = o.line_no
+    LEFT JOIN noted l ON l.source = o.source AND l.line_no = o.line_no
     LEFT JOIN {malformed} m ON m.source = o.source AND m.line_no = o.line_no
     LEFT JOIN payments p ON p.id = o.subject_id AND NOT o.is_refund
     LEFT JOIN refunds f ON f.id = o.subject_id AND o.is_refund

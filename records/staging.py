@@ -82,9 +82,13 @@ class Loader:
         self._copy = self._copy_context.__enter__()
         return self
 
-    def add(self, good: pa.RecordBatch, malformed: pa.RecordBatch) -> None:
+    def as_csv(self, good: pa.RecordBatch) -> bytes:
+        """Typed lines as `add` takes them; apart from it, so that another thread can prepare the next."""
+        return _as_csv(good, self.source)
+
+    def add(self, good: bytes, malformed: pa.RecordBatch) -> None:
         """Load one batch: typed lines and malformed ones (schemas of providers.reports.lines)."""
-        self._copy.write(_as_csv(good, self.source))
+        self._copy.write(good)
         if malformed.num_rows:
             self._malformed.append(malformed)
 

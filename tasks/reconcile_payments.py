@@ -18,7 +18,7 @@ from common.errors import AuthFailed, BadInput, Rejected, Transient
 from common.settings import settings
 from providers.payments import gateway as open_gateway
 from providers.reports.layout import Layout, UnknownLayout, layouts, load_layout
-from providers.reports.lines import Lines, Report, open_report
+from providers.reports.lines import Report, open_report
 from providers.reports.sources import fetched
 from records import exceptions, files, matching, payment, process, reconciliation, staging
 from records.db import connection, unit_of_work
@@ -277,17 +277,13 @@ def _open(sha256: str, choices: list[Layout]) -> Report:
 
 
 def _load(db: Any, table: staging.Staging, number: int, report: Report) -> None:
-    """Read and load side by side: while one batch goes to the database the next is read."""
-    batches = report.lines()
+    """Read and load side by side: while one batch goes to the database the next is read and written out."""
     with ThreadPoolExecutor(1) as reader, staging.Loader(db, table, number) as loader:
-        upcoming = reader.submit(_next, batches)
-        while (lines := upcoming.result()) is not None:
-            upcoming = reader.submit(_next, batches)
-            loader.add(lines.good, lines.malformed)
-
-
-def _next(batches: Iterator[Lines]) -> Lines | None:
-    return next(batches, None)
+        batches = ((loader.as_csv(lines.good), lines.malformed) for lines in report.lines())
+        upcoming = reader.submit(next, batches, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = reader.submit(next, batches, None)
+            loader.add(*batch)
 
 
 def _statement(session: Any, day: Day) -> Reconciliation:

@@ -98,7 +98,7 @@ def reconcile(
         report = open_report(path, name, layouts(), size_limit=10**9, scratch=folder)
         with staging.Loader(db, table, 0) as loader:
             for batch in report.lines():
-                loader.add(batch.good, batch.malformed)
+                loader.add(loader.as_csv(batch.good), batch.malformed)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     source = matching.Source(report.name, sha256, report.rows, report.amount_minor)
     statement = uuid4()

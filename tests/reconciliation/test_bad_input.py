@@ -170,6 +170,15 @@ def test_line_numbers_count_lines_inside_quotes_and_blank_lines(tmp_path: Path) 
     assert sorted((row["line_no"], row["column_name"]) for row in malformed) == [(5, None), (8, "status")]
 
 
+def test_line_numbers_hold_in_a_file_of_many_blocks_with_faults_throughout(tmp_path: Path) -> None:
+    """Arrow parses ahead of what it hands out; the rows that it refuses there belong to later lines."""
+    lines = [f"{GOOD},x" if number % 997 == 0 else GOOD for number in range(2, 120_002)]
+    good, malformed = read(write(tmp_path / "report.csv", REPORT_HEAD, lines))
+    faults = [number for number in range(2, 120_002) if number % 997 == 0]
+    assert [row["line_no"] for row in malformed] == faults
+    assert [row["line_no"] for row in good] == [n for n in range(2, 120_002) if n % 997]
+
+
 def test_latin_1_is_read_where_the_file_is_not_utf_8(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     path.write_bytes(f"{REPORT_HEAD}\n{GOOD.replace('A1', 'Kafé')}\n".encode("latin-1"))

@@ -130,7 +130,7 @@ def run_files(
             report = open_report(path, path.name, layouts(), size_limit=10**9, scratch=folder)
             with staging.Loader(db, table, number) as loader:
                 for lines in report.lines():
-                    loader.add(lines.good, lines.malformed)
+                    loader.add(loader.as_csv(lines.good), lines.malformed)
             sources.append(matching.Source(path.name, "0" * 64, report.rows, report.amount_minor))
         after_staging(db, table)
     with connection() as db:

@@ -1,0 +1,37 @@
+"""What the numbers were measured on."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.reconcile.contenders import CONTENDERS
+
+GIB = 1024**3
+
+
+def describe(server_url: str) -> dict[str, str]:
+    """Machine and versions, by name."""
+    with psycopg.connect(server_url) as db:
+        row = db.execute("SHOW server_version").fetchone()
+    libraries = dict.fromkeys(name for contender in CONTENDERS for name in contender.libraries)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
+    return {
+        "machine": f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GiB, {platform.system()}",
+        "load before": f"{os.getloadavg()[0]:.1f}",
+        "PostgreSQL": row[0] if row else "",
+        "Python": platform.python_version(),
+        "prefect": version("prefect"),
+        **{name: version(name) for name in libraries},
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
