@@ -51,8 +51,8 @@ MARK_EXTRA: LiteralString = "UPDATE {lines} l SET is_extra = true FROM extra x W
 EARLY: LiteralString = """
 SELECT o.subject_id FROM reconciliations r
 JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.late_days < 0 AND o.class = 'matched'
-WHERE r.gateway = %(gateway)s AND r.is_current AND r.business_date < %(day)s
-  AND r.business_date >= %(day)s - 7"""
+WHERE r.gateway = %(gateway)s AND r.is_current AND r.early_rows > 0
+  AND r.business_date < %(day)s AND r.business_date >= %(day)s - 7"""
 
 # Items that the day before left as `timing`.
 YESTERDAY: LiteralString = """
@@ -199,7 +199,8 @@ SELECT count(*), coalesce(sum(i.amount_minor), 0)
 FROM (SELECT DISTINCT id FROM strays EXCEPT SELECT id FROM matched_before) x JOIN {table} i USING (id)"""
 
 TOTALS: LiteralString = """
-SELECT class::text, count(*), coalesce(sum(ledger_minor), 0), coalesce(sum(report_minor), 0)
+SELECT class::text, count(*), coalesce(sum(ledger_minor), 0), coalesce(sum(report_minor), 0),
+    count(*) FILTER (WHERE late_days < 0)
 FROM {outcomes} GROUP BY class"""
 
 # What is known before the match, then what is done for payments and for refunds.

@@ -36,6 +36,7 @@ class Reconciliation(Base):
     ledger_minor: Mapped[Decimal]
     report_minor: Mapped[Decimal]
     overlap_rows: Mapped[int]
+    early_rows: Mapped[int]  # matched here though paid on a later day: not in that day's scope again
     is_balanced: Mapped[bool | None]
     proof: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     recorded_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=sa.text("now()"))

@@ -122,7 +122,8 @@ def drop_leftovers(db: psycopg.Connection) -> int:
 
 def _copy(table: sql.Identifier, columns: tuple[str, ...]) -> sql.Composed:
     listed = sql.SQL(", ").join(map(sql.Identifier, columns))
-    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(table, listed)
+    # Frozen rows spare the first reader to look up who wrote them; the table is of this transaction.
+    return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv, FREEZE)").format(table, listed)
 
 
 def _as_csv(batch: pa.RecordBatch, source: int) -> bytes:

@@ -165,7 +165,7 @@ def heal(day: Day) -> dict[str, int]:
 
 @task(name="prove", **ONCE)
 def prove(day: Day) -> bool:
-    """Add the durable outcomes up again and hold them against the files' and the ledger's own counts."""
+    """Hold the sums over the outcomes against the files' and the ledger's own counts."""
     with unit_of_work() as session:
         run_id = _statement(session, day).id
     with connection() as db:

@@ -12,8 +12,8 @@ from psycopg import sql
 from world import DAY, counts, load_ledger, random_items, random_line, run_day
 
 from common.errors import Transient
-from records import reconciliation
-from records.db import unit_of_work
+from records import matching, reconciliation
+from records.db import connection, unit_of_work
 from records.staging import Staging
 
 
@@ -78,3 +78,21 @@ def test_staged_lines_that_a_crash_of_the_server_has_emptied_are_noticed(
 
     with pytest.raises(Transient, match="has lost the staged lines"):
         world.run_files([path], DAY, tmp_path, after_staging=crash)
+
+
+@pytest.mark.parametrize("figure", ["ledger_rows", "ledger_minor", "report_rows", "report_minor"])
+def test_a_proof_whose_figures_differ_does_not_balance(database: str, tmp_path: Path, figure: str) -> None:
+    rng = random.Random(7)
+    items = random_items(rng, 10)
+    load_ledger(tmp_path, items)
+    statement = run_day(tmp_path, [[random_line(rng, items, DAY) for _ in range(10)]])
+    with connection() as db:
+        name = f"{figure}_counted"
+        db.execute(
+            "UPDATE reconciliations"
+            " SET proof = jsonb_set(proof, ARRAY[%s], to_jsonb((proof->>%s)::bigint + 1))",
+            [name, name],
+        )
+        assert not matching.prove(db, statement)
+    with unit_of_work() as session:
+        assert session.get_one(reconciliation.Reconciliation, statement).is_balanced is False

@@ -140,6 +140,7 @@ CREATE TABLE reconciliations (
     ledger_minor numeric NOT NULL,
     report_minor numeric NOT NULL,
     overlap_rows integer NOT NULL,
+    early_rows integer NOT NULL DEFAULT 0,
     is_balanced boolean,
     proof jsonb,
     recorded_at timestamptz NOT NULL DEFAULT now(),
@@ -166,7 +167,6 @@ CREATE TABLE reconciliation_outcomes (
     note text
 ) PARTITION BY LIST (run_no);
 CREATE INDEX reconciliation_outcomes_subject ON reconciliation_outcomes (subject_id);
-CREATE INDEX reconciliation_outcomes_early ON reconciliation_outcomes (subject_id) WHERE late_days < 0;
 
 CREATE TABLE reconciliation_exceptions (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT reconciliation_exceptions_pkey PRIMARY KEY,
