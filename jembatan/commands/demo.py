@@ -140,6 +140,6 @@ def _show(running: Stack, day: date, outcomes: dict[str, dict[str, Any] | None])
             complain(f"{gateway}: {', '.join(differs)} differ from what the sandbox injected.")
         else:
             console.print("✓ every class equals what the sandbox injected, in count and rupiah")
-        console.print(f"page {outcome['page']} · {outcome['healed']} healed by asking the gateway")
+        console.print(f"{outcome['healed']} healed by asking the gateway · {outcome['page']}", soft_wrap=True)
         is_right = is_right and outcome["balanced"] and not differs
     return is_right

@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
 
 from common.clock import JAKARTA
@@ -48,21 +50,31 @@ def list_(
         if json:
             as_json([_as_dict(one) for one in found])
             return
-    table = Table("no", "gateway", "day", "class", "state", "reference", "ledger", "report", "reason")
-    for column in table.columns:
-        column.overflow = "fold"
+    table = Table(
+        "no",
+        "of",
+        "class",
+        "reference",
+        "ledger",
+        "report",
+        "reason",
+        box=SIMPLE,
+        padding=0,
+        collapse_padding=True,
+    )
     for one in found:
         table.add_row(
             str(one.id),
-            one.gateway,
-            one.business_date.isoformat(),
-            one.class_,
-            one.state,
-            one.reference or "",
+            f"{one.gateway} {one.business_date:%d %b}",
+            one.class_ if state == "open" else f"{one.class_} ({one.state})",
+            escape(one.reference or ""),
             rupiah(one.ledger_minor) if one.ledger_minor is not None else "",
             rupiah(one.report_minor) if one.report_minor is not None else "",
-            one.reason or one.note or "",
+            escape(one.reason or one.note or ""),
         )
+    for column in table.columns:
+        column.overflow = "fold"
+        column.no_wrap = column.header in ("of", "class", "ledger", "report")
     console.print(table if found else "No exceptions.")
 
 

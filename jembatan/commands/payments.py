@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -88,7 +89,7 @@ def _print(result: ledger.Imported) -> None:
     if result.refused:
         table = Table("line", "column", "reason", "text", title="Refused", title_justify="left")
         for row in result.refused[:50]:
-            table.add_row(str(row.line), row.column or "", row.reason, repr(row.text))
+            table.add_row(str(row.line), row.column or "", row.reason, escape(repr(row.text)))
         console.print(table)
         if result.refused_count > 50:
             console.print("The first 50; `--json` lists a thousand. Correct them and import the file again.")

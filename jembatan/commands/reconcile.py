@@ -97,7 +97,9 @@ def _tell(run: ProcessRun, json: bool) -> int:
             as_json(outcome)
         else:
             console.print(statement_table(outcome))
-            console.print(f"Open exceptions: {outcome['exceptions_open']:,} · page: {outcome['page']}")
+            console.print(
+                f"{outcome['exceptions_open']:,} exceptions open · {outcome['page']}", soft_wrap=True
+            )
         return 0 if run.state == "succeeded" and outcome["balanced"] else 1
     details = error or {"type": run.state, "message": "the run ended without a statement"}
     if json:
