@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -115,6 +116,19 @@ def run_killed(deadly: int, source: str, process_run: UUID | None = None) -> sub
     )
 
 
+def left_behind() -> list[UUID]:
+    """The run that lost its worker, queued again; the server needs a moment to notice a killed session."""
+    until = time.monotonic() + 20
+    while True:
+        with unit_of_work() as session:
+            process.requeue_orphans(session, idle=timedelta(0))
+            open_ones = list(session.scalars(sa.select(ProcessRun).where(ProcessRun.state.in_(process.OPEN))))
+        if all(run.state == "queued" for run in open_ones):
+            return [run.id for run in open_ones]
+        assert time.monotonic() < until, "nobody noticed that the worker is dead"
+        time.sleep(0.05)
+
+
 def kill_and_repair(folder: Path, points: Sequence[float]) -> None:
     """Kill a run at each of the points (0 to 1 of its calls), work it again as the relay would, compare."""
     source = a_day(folder)
@@ -125,10 +139,7 @@ def kill_and_repair(folder: Path, points: Sequence[float]) -> None:
     for point in points:
         deadly = max(1, int(calls * point))
         assert run_killed(deadly, source).returncode == -9
-        with unit_of_work() as session:
-            process.requeue_orphans(session, idle=timedelta(0))
-            query = sa.select(ProcessRun).where(ProcessRun.state == "queued")
-            left = [run.id for run in session.scalars(query)]
+        left = left_behind()
         assert len(left) <= 1
         again = run_killed(0, source, left[0] if left else None)
         assert "COMPLETED" in again.stdout, (deadly, again.stdout, again.stderr)
