@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import money
 from records import process
-from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES, MISMATCHES, NO_EXCEPTION  # noqa: F401
+from records.classes import CLASSES, NO_EXCEPTION
 from records.db import Base
 from records.exceptions import RISK, ReconciliationException
 from records.process import ProcessRun

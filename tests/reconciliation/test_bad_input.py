@@ -10,7 +10,7 @@ from world import DAY, LEDGER_HEAD, REPORT_HEAD, counts, write
 from common.errors import UnusableFile
 from providers.reports.layout import Layout, layouts, load_layout
 from providers.reports.lines import open_report
-from records import exceptions, ledger
+from records import exceptions, files, ledger
 from records.db import connection, unit_of_work
 from records.matching import NothingReported
 
@@ -290,3 +290,19 @@ def test_what_is_no_table_at_all_says_what_it_is(tmp_path: Path, content: bytes,
     path.write_bytes(content)
     with pytest.raises(UnusableFile, match=sentence):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/cron.d/evil.csv", "..\\..\\evil.csv", "/evil.csv", "ev\x00il.csv"]
+)
+def test_a_file_name_leads_nowhere(database: str, tmp_path: Path, name: str) -> None:
+    sha256 = files.keep(name, [b"content"])
+    kept = files.path_of(sha256)
+    assert kept.read_bytes() == b"content"
+    assert kept.is_relative_to(tmp_path / "reports")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
+    with unit_of_work() as session:
+        assert session.get_one(files.KeptFile, sha256).name == "evil.csv"
+    for wrong in ("../" * 21 + "x", "0" * 63, "G" * 64):
+        with pytest.raises(ValueError, match="not a SHA-256"):
+            files.path_of(wrong)
