@@ -51,9 +51,13 @@ class Service(BaseModel):
 
 
 class Gateway(Service):
-    """A wallet's gateway, with its fee plan and the source of its settlement reports."""
+    """A wallet's gateway: its limits, its fee plan and the source of its settlement reports."""
 
     fee: FeePlan
+    merchant_id: str = ""
+    min_amount: int = Field(default=1, ge=1, description="rupiah, the least that may be charged")
+    max_amount: int = Field(default=20_000_000, ge=1, description="rupiah, the most that may be charged")
+    refund_days: int = Field(default=45, ge=0, description="days after which nothing can be given back")
     report: ReportSource = ReportSource()
     tolerance: Decimal = Field(default=Decimal(0), ge=0, description="rupiah by which amounts may differ")
 
@@ -71,9 +75,14 @@ class Snap(Gateway):
     client_id: str = ""
     client_secret: SecretStr = SecretStr("")
     private_key: SecretStr = SecretStr("")
+    provider_public_keys: SecretStr = Field(
+        default=SecretStr(""), description="PEM, several one after the other, or a path to a file of them"
+    )
     partner_id: str = ""
-    merchant_id: str = ""
     channel_id: str = ""
+    device_id: str = Field(default="", description="X-DEVICE-ID, where the profile wants one (OVO direct)")
+    api_version: str = Field(default="", description="version in the paths of OVO direct; default v2.0")
+    mcc: str = Field(default="", description="merchant category code that DANA wants; default 8299")
 
 
 _GATEWAY_DEFAULTS = (("gopay", "2.0", None), ("ovo", "1.5", "doku"), ("linkaja", "1.5", "nicepay"))
@@ -105,6 +114,9 @@ class Settings(BaseSettings):
         default=(2, 10, 30), description="pauses between tries of a task"
     )
     report_size_limit: int = Field(default=2 * 1024**3, description="bytes of one report once unpacked")
+    encryption_keys: SecretStr = Field(
+        default=SecretStr(""), description="Fernet keys, the newest first; in the sandbox made on first use"
+    )
 
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))
     ovo: Snap = Snap(fee=_plan("1.5"), profile="doku")
@@ -166,6 +178,10 @@ class Settings(BaseSettings):
                 snap.client_secret = SecretStr(f"{SANDBOX_MARK}{name}-secret")
             if not snap.private_key.get_secret_value():
                 snap.private_key = SecretStr(str(self.home / "keys" / f"{SANDBOX_MARK}client.pem"))
+            if not snap.provider_public_keys.get_secret_value():
+                snap.provider_public_keys = SecretStr(
+                    str(self.home / "keys" / f"{SANDBOX_MARK}provider.pub.pem")
+                )
         defaults = {
             "gopay": ReportSource(
                 source="http",
