@@ -1,6 +1,7 @@
-"""The HTTP API: health, processes, and the pages of finance.
+"""The HTTP API: payments and what gateways tell of them, processes, health, and the pages of finance.
 
-It listens on loopback (the stack sees to that); sign-in with API keys comes with the payments.
+It listens on loopback (the stack sees to that). Programs sign in with API keys; the
+pages have no sign-in yet.
 """
 
 import logging
@@ -8,11 +9,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
+from anyio import to_thread
 from fastapi import FastAPI
 
-from api import docs, health, pages, problems, processes
+from api import access, callbacks, docs, health, pages, payments, problems, processes
+from api.courier import Courier
+from api.desk import Desk
 from api.headers import SecurityHeaders
+from api.intake import Intake
 from api.relay import Relay
+from api.size import SizeLimit
+from checkout import gateways
+
+# Each may wait for a gateway; a slow one has its own smaller share (checkout.create).
+REQUESTS_AT_ONCE = 160
 
 
 def _version() -> str:
@@ -23,16 +33,21 @@ def _version() -> str:
 
 
 @asynccontextmanager
-async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """The relay works as long as the API does."""
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What works beside the requests lives as long as the API does."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    relay = Relay()
-    relay.start()
+    intake = app.state.intake = Intake()
+    beside: list[Intake | Desk | Relay | Courier] = [intake, Desk(intake.news), Relay(), Courier()]
+    for one in beside:
+        one.start()
+    to_thread.current_default_thread_limiter().total_tokens = REQUESTS_AT_ONCE
     try:
         yield
     finally:
-        relay.stop()
+        for one in reversed(beside):
+            one.stop()
+        gateways.close_all()
 
 
 app = FastAPI(
@@ -45,8 +60,10 @@ app = FastAPI(
     redoc_url=None,
     lifespan=_lifespan,
 )
+app.add_middleware(SizeLimit)
 app.add_middleware(SecurityHeaders)
 problems.install(app)
-for _part in (health, processes, pages):
+for _part in (health, payments, callbacks, processes, pages):
     app.include_router(_part.router)
+access.name_scopes(app)
 docs.mount(app)

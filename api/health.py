@@ -14,7 +14,9 @@ from starlette.responses import Response
 
 from api import figures, prefect_server
 from api.problems import described
+from common import clock
 from common.errors import NotReachable
+from records import charge, notification
 from records.db import MIGRATIONS, unit_of_work
 from records.process import ProcessRun
 
@@ -87,7 +89,22 @@ class _Business(Collector):
             "Seconds since the newest statement that balances was recorded",
             labels=["gateway"],
         )
+        told = GaugeMetricFamily(
+            "jembatan_notifications",
+            "Notifications of gateways that wait to be worked, or were put aside for a person",
+            labels=["gateway", "state"],
+        )
+        open_payments = GaugeMetricFamily("jembatan_payments_open", "Payments that are not final")
+        oldest = GaugeMetricFamily(
+            "jembatan_payments_open_oldest_seconds", "Age of the oldest payment that is not final"
+        )
         with unit_of_work() as session:
+            for gateway, state, count in notification.counts(session):
+                told.add_metric([gateway, state], count)
+            still = charge.still_open(session)
+            open_payments.add_metric([], still.count)
+            if still.oldest is not None:
+                oldest.add_metric([], (clock.now() - still.oldest).total_seconds())
             counted = sa.select(ProcessRun.process, ProcessRun.state, sa.func.count())
             for process, state, count in session.execute(
                 counted.group_by(ProcessRun.process, ProcessRun.state)
@@ -98,4 +115,4 @@ class _Business(Collector):
                 at_risk.add_metric([gateway, name], minor / 100)
             for gateway, seconds in figures.statement_ages(session):
                 age.add_metric([gateway], seconds)
-        return [runs, is_open, at_risk, age]
+        return [runs, is_open, at_risk, age, told, open_payments, oldest]

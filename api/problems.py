@@ -3,6 +3,7 @@
 A browser that asks for a page gets the same words as a page.
 """
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -16,11 +17,12 @@ from starlette.responses import JSONResponse, Response
 
 from api.headers import secure
 from api.rendering import page
-from common.errors import NotReachable
+from common.errors import BadInput, NotReachable
 
+log = logging.getLogger("jembatan.api")
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:jembatan:problem:"
-_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 406: "not-acceptable"}
+_BY_STATUS = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 406: "not-acceptable"}
 
 
 class ProblemBody(BaseModel):
@@ -46,6 +48,7 @@ class Problem(Exception):
         self.title = title
         self.detail = detail
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.errors: list[dict[str, str]] = []
         super().__init__(detail)
 
 
@@ -70,8 +73,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    for kind in (NotReachable, sa.exc.OperationalError, psycopg.OperationalError):
+    for kind in (NotReachable, sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError):
         app.add_exception_handler(kind, _on_database)
+    app.add_exception_handler(BadInput, _on_setting)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -85,6 +89,11 @@ def _answer(request: Request, problem: Problem, **more: Any) -> Response:
             title=problem.title,
             detail=problem.detail,
         )
+    return answered(problem, **more)
+
+
+def answered(problem: Problem, **more: Any) -> Response:
+    """The problem as an answer for programs."""
     body = {
         "type": _TYPE + problem.slug,
         "title": problem.title,
@@ -97,7 +106,7 @@ def _answer(request: Request, problem: Problem, **more: Any) -> Response:
 
 def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return _answer(request, error)
+    return _answer(request, error, **({"errors": error.errors} if error.errors else {}))
 
 
 def _on_http(request: Request, error: Exception) -> Response:
@@ -127,6 +136,13 @@ def _on_database(request: Request, _error: Exception) -> Response:
     return _answer(
         request, Problem(503, "database-unavailable", "Database unavailable", detail, Retry_After="5")
     )
+
+
+def _on_setting(request: Request, error: Exception) -> Response:
+    """A setting of ours is wrong: the log says which, the caller cannot mend it."""
+    log.error("a request failed for a setting: %s", error)
+    detail = "This part of the service is not set up rightly; its operator has to look. Nothing was changed."
+    return _answer(request, Problem(503, "not-set-up", "Not set up", detail, Retry_After="60"))
 
 
 def _on_bug(request: Request, _error: Exception) -> Response:

@@ -1,22 +1,26 @@
 """Process runs for programs: what was asked for, how far it is, how it ended."""
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from api import prefect_server
-from api.problems import Problem, described, not_found
+from api import cursors, prefect_server
+from api.access import REFUSALS, allowed
+from api.problems import described, not_found
 from records.db import unit_of_work
 from records.process import ProcessRun
 
-router = APIRouter(prefix="/api/v1/processes", tags=["processes"])
+router = APIRouter(
+    prefix="/api/v1/processes",
+    tags=["processes"],
+    dependencies=[Depends(allowed("processes:read"))],
+    responses=REFUSALS,
+)
 
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "needs_attention"]
 _EXAMPLE: JsonDict = {
@@ -106,14 +110,14 @@ def list_processes(
     if flow_run_id is not None:
         query = query.where(ProcessRun.flow_run_id == flow_run_id)
     if cursor is not None:
-        query = query.where(ProcessRun.id < _place(cursor))
+        query = query.where(ProcessRun.id < cursors.place(cursor))
     with unit_of_work() as session:
         # The ids are UUIDs of version 7: their order is that of the requests.
         found = list(session.scalars(query.order_by(ProcessRun.id.desc()).limit(limit + 1)))
     more = len(found) > limit
     return Processes(
         items=[_process(run) for run in found[:limit]],
-        next_cursor=_cursor(found[limit - 1].id) if more else None,
+        next_cursor=cursors.cursor(found[limit - 1].id) if more else None,
     )
 
 
@@ -127,19 +131,3 @@ def _process(run: ProcessRun) -> Process:
             for name in Process.model_fields.keys() - {"process_id", "flow_run_url", "error"}
         },
     )
-
-
-def _cursor(process_id: UUID) -> str:
-    return base64.urlsafe_b64encode(process_id.bytes).decode().rstrip("=")
-
-
-def _place(cursor: str) -> UUID:
-    try:
-        return UUID(bytes=base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError):
-        raise Problem(
-            422,
-            "invalid-cursor",
-            "Invalid cursor",
-            "Give a `next_cursor` as it was, or none for the first page.",
-        ) from None

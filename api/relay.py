@@ -20,13 +20,13 @@ from api import catch_up, prefect_server, sweep
 from api.prefect_server import NotDeployed, PrefectServer, PrefectUnavailable, Refused
 from common import clock
 from common.errors import NotReachable
-from deployments.names import RECONCILE_FLOW, RECONCILE_ON_DEMAND
+from deployments.names import RECONCILE_FLOW, RECONCILE_ON_DEMAND, SWEEP_FLOW, SWEEP_ON_DEMAND
 from records import process
 from records.db import database_url, unit_of_work
 from records.process import ProcessRun
 
 CHANNEL = "process_runs"
-DEPLOYMENTS = {RECONCILE_FLOW: RECONCILE_ON_DEMAND}
+DEPLOYMENTS = {RECONCILE_FLOW: RECONCILE_ON_DEMAND, SWEEP_FLOW: SWEEP_ON_DEMAND}
 POLL = 2.0  # seconds between two looks when nobody wakes it
 SWEEP = 15.0
 CATCH_UP = 600.0

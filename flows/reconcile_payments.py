@@ -1,12 +1,12 @@
 """Hold each gateway's settlement report of a business day against our ledger, and prove the result."""
 
 from datetime import date
-from enum import StrEnum
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.wallet import Wallet
 from tasks.reconcile_payments import (
     PROCESS,
     classify,
@@ -21,14 +21,6 @@ from tasks.reconcile_payments import (
     tell,
 )
 from tasks.work import Ended
-
-
-class Wallet(StrEnum):
-    """A gateway that reports settlements."""
-
-    gopay = "gopay"
-    ovo = "ovo"
-    linkaja = "linkaja"
 
 
 @flow(name=PROCESS, flow_run_name=run_name, persist_result=False)

@@ -8,7 +8,18 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from common.errors import BadInput, NotReachable, UnusableFile
-from jembatan.commands import database, demo, exceptions, payments, processes, reconcile, up
+from jembatan.commands import (
+    clients,
+    database,
+    demo,
+    events,
+    exceptions,
+    notifications,
+    payments,
+    processes,
+    reconcile,
+    up,
+)
 from jembatan.commands.output import complain
 from jembatan.stack import StackError
 
@@ -22,8 +33,11 @@ app.command("demo")(demo.demo)
 app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(database.doctor)
 app.add_typer(payments.app, name="payments")
+app.add_typer(notifications.app, name="notifications")
+app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(processes.app, name="process")
+app.add_typer(clients.app, name="clients")
 app.add_typer(database.app, name="db")
 
 

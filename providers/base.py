@@ -30,7 +30,8 @@ ActionType = Literal["redirect", "deeplink", "qr", "push"]
 class Capabilities:
     """What a gateway can do, and its limits. Amounts in minor units, both ends included; times in seconds.
 
-    first_status_after: how long it asks us to wait after a charge before its status is asked.
+    first_status_after: when our sweep asks first, after a charge. leave_alone_for: how long the gateway
+    itself wants no question after one; nobody asks earlier.
     push_seconds: how long the payer has where the charge is a push to the phone; None where it never is.
     needs_linking: a charge needs a linked account, which is not offered yet. needs_phone: a charge needs the
     payer's phone number. answer_within: how soon it wants its notification answered.
@@ -48,6 +49,8 @@ class Capabilities:
     push_seconds: int | None = None
     needs_linking: bool = False
     needs_phone: bool = False
+    leave_alone_for: int = 0
+    says_expired: bool = True  # it has a word of its own for a charge whose time is over
     token_endpoint: bool = False  # it takes a token from us before it notifies
 
 
@@ -242,8 +245,18 @@ class Gateway(Protocol):
         """Ask for the state of a charge by our reference; `not_found` where there is none."""
         ...
 
-    def cancel_charge(self, reference: str, external_id: str, *, expire: bool = False) -> ChargeStatus:
-        """Cancel a pending charge, or let it expire now; what it is afterwards."""
+    def cancel_charge(
+        self,
+        reference: str,
+        external_id: str,
+        *,
+        expire: bool = False,
+        gateway_reference: str | None = None,
+    ) -> ChargeStatus:
+        """Cancel a pending charge, or let it expire now; what it is afterwards.
+
+        external_id: of this call; gateway_reference: of the charge, where it is known.
+        """
         ...
 
     def refund(self, order: RefundOrder) -> RefundStatus:
@@ -273,6 +286,14 @@ class Gateway(Protocol):
 
     def refuse(self, problem: BadNotification) -> Reply:
         """The answer to a message that is not taken."""
+        ...
+
+    def token_reply(self, token: str, seconds: int) -> Reply:
+        """The answer that gives a gateway our token, which lives that long."""
+        ...
+
+    def refuse_token(self, problem: BadNotification) -> Reply:
+        """The answer to a request for a token that is not granted."""
         ...
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
 """HTTP to the outside: one client per service with explicit time-outs, and its errors in our words."""
 
+import json
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -13,6 +14,11 @@ from common.settings import Service
 
 Answer = TypeVar("Answer")
 POOL_SECONDS = 10.0
+# Shorter than the 5 s after which many servers close an idle connection: a call that moves money and meets
+# the closing would have to be asked for, though it never arrived.
+IDLE_SECONDS = 3.0
+LONGEST_ANSWER = 4 * 1024**2
+_OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class _Pace:
@@ -36,42 +42,85 @@ def client(service: Service) -> httpx.Client:
     """A client for one service; redirects are not followed (a token must not travel to another host)."""
     return httpx.Client(
         timeout=httpx.Timeout(service.read_timeout, connect=service.connect_timeout, pool=POOL_SECONDS),
-        limits=httpx.Limits(max_connections=20, max_keepalive_connections=10),
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=IDLE_SECONDS),
         follow_redirects=False,
         headers={"Accept": "application/json", "User-Agent": "jembatan"},
         event_hooks={"request": [_Pace(service.rate)]},
     )
 
 
+def compact(members: Any) -> bytes:
+    """A body, serialised once, without a space and in UTF-8: what is hashed and what is sent."""
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def call(
+    http: httpx.Client,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str],
+    content: bytes = b"",
+    auth: tuple[str, str] | None = None,
+) -> httpx.Response:
+    """One call with its whole answer, which may come in parts but not for ever: twice the read time-out.
+
+    Raises httpx.TransportError, also for an answer that is longer than any of these services gives.
+    """
+    ends_at = time.monotonic() + 2 * (http.timeout.read or 0)
+    body = bytearray()
+    with http.stream(method, url, headers=headers, content=content, auth=auth) as response:
+        try:
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > LONGEST_ANSWER:
+                    raise httpx.ReadError("too long an answer")
+                if time.monotonic() > ends_at:
+                    raise httpx.ReadTimeout("too slow an answer")
+        except httpx.DecodingError:
+            raise httpx.ReadError("an answer that cannot be unpacked") from None
+    kept = [(name, value) for name, value in response.headers.items() if name not in _OF_THE_TRANSPORT]
+    return httpx.Response(response.status_code, headers=kept, content=bytes(body))
+
+
 def failed(provider: str, operation: str, error: httpx.TransportError, *, is_read: bool) -> ProviderError:
     """The error for a call without an answer. is_read: asking again changes nothing."""
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
         return Transient(provider, operation, "cannot be reached")
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return Transient(provider, operation, f"has no address: set JEMBATAN_{provider.upper()}__BASE_URL")
     reason = "gave no answer in time" if isinstance(error, httpx.TimeoutException) else "broke off its answer"
     return Transient(provider, operation, reason) if is_read else Ambiguous(provider, operation, reason)
 
 
+def rate_limited(provider: str, operation: str, response: httpx.Response) -> RateLimited:
+    """The error for a service that asks for fewer calls."""
+    seconds = _seconds(response.headers.get("retry-after"))
+    return RateLimited(provider, operation, "asks for fewer calls", retry_after=seconds)
+
+
 def refused(provider: str, operation: str, response: httpx.Response, *, is_read: bool) -> ProviderError:
-    """The error for an answer that is no success, by its HTTP status."""
+    """The error for an answer that is no success and not in the service's own form, by its HTTP status.
+
+    What such an answer says of a call that is no read is not known, but for a refused key.
+    """
     status = response.status_code
     request_id = response.headers.get("x-request-id")
     if status == 429:
-        return RateLimited(
-            provider,
-            operation,
-            "asks for fewer calls",
-            retry_after=_seconds(response.headers.get("retry-after")),
-        )
-    if status in (401, 403):
-        return AuthFailed(provider, operation, "refuses our key", code=str(status), request_id=request_id)
+        return rate_limited(provider, operation, response)
+
+    def known(kind: type[ProviderError], reason: str) -> ProviderError:
+        # not a code of the service: a proxy's 404 says nothing of a transaction
+        return kind(provider, operation, reason, code=f"HTTP {status}", request_id=request_id)
+
+    if status == 401 or (status == 403 and is_read):
+        return known(AuthFailed, "refuses our key")
     if status >= 500:
-        kind = Transient if is_read else Ambiguous
-        return kind(provider, operation, "has an error of its own", code=str(status), request_id=request_id)
-    if status >= 300 and status < 400:
-        return Rejected(
-            provider, operation, "answers with a redirect", code=str(status), request_id=request_id
-        )
-    return Rejected(provider, operation, "refuses the call", code=str(status), request_id=request_id)
+        return known(Transient if is_read else Ambiguous, "has an error of its own")
+    if not is_read:
+        return known(Ambiguous, "answers in a form that is not its own")
+    reason = "answers with a redirect" if 300 <= status < 400 else "refuses the call"
+    return known(Rejected, reason)
 
 
 def again_if_safe(call: Callable[[], Answer]) -> Answer:
@@ -97,5 +146,5 @@ def _is_worth_another_try(error: BaseException) -> bool:
 
 
 def _seconds(text: str | None) -> float:
-    """Retry-After in seconds; 30 where it is absent or a date."""
-    return float(text) if text and text.isdigit() else 30.0
+    """Retry-After in seconds, at most an hour; 30 where it is absent or a date."""
+    return min(float(text), 3600.0) if text and text.isdecimal() else 30.0

@@ -38,8 +38,8 @@ def engine(url: str) -> sa.Engine:
     return sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=10,
+        pool_size=10,
+        max_overflow=20,
         hide_parameters=True,  # values of rows stay out of errors, and so out of Prefect's states and logs
     )
 

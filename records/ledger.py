@@ -345,7 +345,15 @@ def _insert(db: psycopg.Connection, kind: Kind, file_name: str, result: Imported
         " VALUES (%s, %s, 0, 0, 0, 0) RETURNING id",
         [file_name[:120], kind.name],
     )
-    extra = (sql.SQL(""), sql.SQL("")) if kind is PAYMENTS else (sql.SQL("payment_id, "), sql.SQL("p.id, "))
+    # What is open in a ledger taken over is asked about by the sweep, after an hour to look at it first.
+    open_ones = sql.SQL(
+        "CASE WHEN i.status IN ('created', 'pending', 'unknown') THEN now() + interval '1 hour' END, "
+    )
+    extra = (
+        (sql.SQL("next_status_at, "), open_ones)
+        if kind is PAYMENTS
+        else (sql.SQL("payment_id, "), sql.SQL("p.id, "))
+    )
     join = sql.SQL("" if kind is PAYMENTS else "JOIN payments p ON p.reference = i.payment_reference")
     statement = sql.SQL(
         """

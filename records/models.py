@@ -2,19 +2,30 @@
 
 from typing import Any
 
+from records.charge import IdempotencyKey
+from records.client import ApiKey, Client
 from records.db import Base
 from records.exceptions import ExceptionEvent, ReconciliationException
 from records.files import KeptFile
+from records.gateway_token import GatewayToken
+from records.notification import Notification
 from records.payment import Payment, PaymentEvent, Refund
+from records.platform_events import PlatformEvent
 from records.process import ProcessRun
 from records.reconciliation import Reconciliation
 
 __all__ = [
+    "ApiKey",
     "Base",
+    "Client",
     "ExceptionEvent",
+    "GatewayToken",
+    "IdempotencyKey",
     "KeptFile",
+    "Notification",
     "Payment",
     "PaymentEvent",
+    "PlatformEvent",
     "ProcessRun",
     "Reconciliation",
     "ReconciliationException",

@@ -1,14 +1,18 @@
 """Payments and refunds of the ledger: what a learner owes and got back, and how its state may move."""
 
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from common import clock
+from common.money import MINOR_PER_UNIT
+from records import platform_events
 from records.db import Base
+from records.sealed import seal
 
 PaymentStatus = Literal[
     "created",
@@ -22,32 +26,44 @@ PaymentStatus = Literal[
     "reversed",
     "unknown",
 ]
-PAYMENT_STATUSES: frozenset[str] = frozenset(PaymentStatus.__args__)  # type: ignore[attr-defined]
+PAYMENT_STATUSES: frozenset[str] = frozenset(get_args(PaymentStatus))
 REFUND_STATUSES = frozenset(
     {"requested", "awaiting_approval", "approved", "sent", "accepted", "confirmed", "refused", "unknown"}
 )
 PAID: frozenset[str] = frozenset({"paid", "partially_refunded", "refunded"})
+NOT_FINAL: frozenset[str] = frozenset({"created", "unknown", "pending"})
+ENDS_UNPAID: frozenset[str] = frozenset({"expired", "cancelled", "denied"})
 
-_ENDS_UNPAID = frozenset({"expired", "cancelled", "denied"})
 # Where each state may move. A state never moves backwards; `unknown` heals by the gateway's status.
 MOVES: dict[str, frozenset[str]] = {
-    "created": frozenset({"pending", "paid", "unknown"}) | _ENDS_UNPAID,
-    "unknown": frozenset({"pending", "paid"}) | _ENDS_UNPAID,
-    "pending": frozenset({"paid"}) | _ENDS_UNPAID,
+    "created": frozenset({"pending", "paid", "unknown"}) | ENDS_UNPAID,
+    "unknown": frozenset({"pending", "paid"}) | ENDS_UNPAID,
+    "pending": frozenset({"paid"}) | ENDS_UNPAID,
     "paid": frozenset({"partially_refunded", "refunded", "reversed"}),
-    "partially_refunded": frozenset({"refunded"}),
+    "partially_refunded": frozenset({"refunded", "reversed"}),
     "refunded": frozenset(),
     "expired": frozenset(),
     "cancelled": frozenset(),
     "denied": frozenset(),
     "reversed": frozenset(),
 }
+# What ended unpaid here and is paid there all the same: money must not be lost, so the gateway's own answer
+# to our question (never a notification alone) may still move it.
+_LATE: frozenset[str] = frozenset({"paid", "reversed"})
+# A reversal may follow a payment within minutes, and its notification may be lost: one more look.
+LOOK_AGAIN_AFTER_PAID = timedelta(minutes=10)
 
 _TIME = TIMESTAMP(timezone=True)
 
 
 class Payment(Base):
-    """What a learner owes for a course and what became of it. Amounts in minor units."""
+    """What a learner owes for a course and what became of it. Amounts in minor units.
+
+    client_id: the API client that asked for it; none where it was taken over from another ledger.
+    learner: what the gateway may know of the payer, sealed. fingerprint: keyed hash of the request's body.
+    external_id: digits by which the gateway knows the call. busy_by: the process that is at its charge now.
+    asked_at, answered_at: the last question to the gateway, and its last answer. reason: why it was denied.
+    """
 
     __tablename__ = "payments"
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
@@ -60,6 +76,21 @@ class Payment(Base):
     status: Mapped[str] = mapped_column(sa.Text)
     created_at: Mapped[datetime] = mapped_column(_TIME)
     paid_at: Mapped[datetime | None] = mapped_column(_TIME)
+    client_id: Mapped[UUID | None]
+    learner_id: Mapped[str | None] = mapped_column(sa.Text)
+    learner: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
+    program_code: Mapped[str | None] = mapped_column(sa.Text)
+    description: Mapped[str | None] = mapped_column(sa.Text)
+    return_url: Mapped[str | None] = mapped_column(sa.Text)
+    fingerprint: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
+    external_id: Mapped[str | None] = mapped_column(sa.Text)
+    actions: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
+    expires_at: Mapped[datetime | None] = mapped_column(_TIME)
+    busy_by: Mapped[int | None] = mapped_column(sa.BigInteger)
+    asked_at: Mapped[datetime | None] = mapped_column(_TIME)
+    answered_at: Mapped[datetime | None] = mapped_column(_TIME)
+    next_status_at: Mapped[datetime | None] = mapped_column(_TIME)
+    reason: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class Refund(Base):
@@ -79,7 +110,11 @@ class Refund(Base):
 
 
 class PaymentEvent(Base):
-    """One thing that happened to a payment; only ever inserted (a trigger holds that)."""
+    """One thing that happened to a payment; only ever inserted (a trigger holds that).
+
+    note: the thing in plain words; evidence: the raw message or answer behind it, sealed. An event that
+    moved nothing has the same state on both sides.
+    """
 
     __tablename__ = "payment_events"
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
@@ -91,6 +126,21 @@ class PaymentEvent(Base):
     from_status: Mapped[str | None] = mapped_column(sa.Text)
     to_status: Mapped[str] = mapped_column(sa.Text)
     effective_at: Mapped[datetime | None] = mapped_column(_TIME)
+    note: Mapped[str | None] = mapped_column(sa.Text)
+    evidence: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
+
+
+def route(from_status: str, to_status: str, *, is_confirmed: bool = False) -> tuple[str, ...]:
+    """The states to go through, the last one included; empty where there is no way.
+
+    What goes back was paid: a refund or reversal that is heard of first goes through `paid`.
+    """
+    if to_status in MOVES[from_status]:
+        return (to_status,)
+    reaches_paid = "paid" in MOVES[from_status] or (is_confirmed and from_status in ENDS_UNPAID)
+    if is_confirmed and from_status in ENDS_UNPAID and to_status in _LATE:
+        return (to_status,)
+    return ("paid", to_status) if reaches_paid and to_status in MOVES["paid"] else ()
 
 
 def apply(
@@ -101,28 +151,101 @@ def apply(
     cause: str,
     source: str,
     effective_at: datetime | None = None,
+    note: str | None = None,
+    evidence: bytes | None = None,
+    is_confirmed: bool = False,
+    reason: str | None = None,
 ) -> bool:
     """Move a payment to a state, under its row lock: the one door for every status change.
 
-    effective_at: when it happened at the gateway; becomes `paid_at` on the move to paid.
+    effective_at: when it happened at the gateway; becomes `paid_at` on the move to paid. evidence: the raw
+    message or answer, sealed here. is_confirmed: the gateway said so when it was asked.
     Returns whether anything moved; a repeated or backward move changes nothing and writes nothing.
     """
-    payment = session.get_one(Payment, payment_id, with_for_update=True)
-    if to_status not in MOVES[payment.status]:
-        return False
-    if to_status == "paid":
-        if effective_at is None:
-            raise ValueError("a payment becomes paid only with the time at which it was paid")
-        payment.paid_at = effective_at
+    payment = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+    steps = route(payment.status, to_status, is_confirmed=is_confirmed)
+    for step in steps:
+        if step == "paid":
+            if effective_at is None:
+                raise ValueError("a payment becomes paid only with the time at which it was paid")
+            payment.paid_at = effective_at
+        is_last = step == to_status
+        session.add(
+            PaymentEvent(
+                payment_id=payment_id,
+                cause=cause,
+                source=source,
+                from_status=payment.status,
+                to_status=step,
+                effective_at=effective_at,
+                note=note if is_last else None,
+                evidence=seal(evidence) if evidence and is_last else None,
+            )
+        )
+        payment.status = step
+        payment.reason = reason if is_last else None
+        payment.next_status_at = _looked_at_next(payment)
+        session.flush()  # one event after the other: their order is that of their numbers
+        if payment.client_id is not None:
+            platform_events.emit(session, payment.client_id, payment_id, f"payment.{step}", resource(payment))
+    return bool(steps)
+
+
+def remark(
+    session: Session,
+    payment_id: UUID,
+    note: str,
+    *,
+    cause: str,
+    source: str,
+    evidence: bytes | None = None,
+) -> None:
+    """Add to a payment's history what moved nothing and a person may want to know."""
+    status = session.scalars(sa.select(Payment.status).where(Payment.id == payment_id)).one()
     session.add(
         PaymentEvent(
             payment_id=payment_id,
             cause=cause,
             source=source,
-            from_status=payment.status,
-            to_status=to_status,
-            effective_at=effective_at,
+            from_status=status,
+            to_status=status,
+            note=note,
+            evidence=seal(evidence) if evidence else None,
         )
     )
-    payment.status = to_status
-    return True
+
+
+def history(session: Session, payment_id: UUID) -> list[PaymentEvent]:
+    """What happened to a payment, in order."""
+    found = sa.select(PaymentEvent).where(PaymentEvent.payment_id == payment_id).order_by(PaymentEvent.id)
+    return list(session.scalars(found))
+
+
+def resource(payment: Payment) -> dict[str, Any]:
+    """The payment as others see it: JSON values, no personal data. Amounts in whole units of the currency."""
+    return {
+        "payment_id": str(payment.id),
+        "reference": payment.reference,
+        "gateway": payment.gateway,
+        "gateway_reference": payment.gateway_reference,
+        "amount": payment.amount_minor // MINOR_PER_UNIT,
+        "currency": payment.currency,
+        "status": payment.status,
+        "reason": payment.reason,
+        "actions": (payment.actions or []) if payment.status == "pending" else [],
+        "created_at": _iso(payment.created_at),
+        "paid_at": _iso(payment.paid_at),
+        "expires_at": _iso(payment.expires_at),
+        "refunded_amount": payment.refunded_minor // MINOR_PER_UNIT,
+    }
+
+
+def _looked_at_next(payment: Payment) -> datetime | None:
+    """A final payment is not asked about any more; a paid one once, soon."""
+    if payment.status in NOT_FINAL:
+        return payment.next_status_at
+    return clock.now() + LOOK_AGAIN_AFTER_PAID if payment.status == "paid" and payment.external_id else None
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None

@@ -93,6 +93,15 @@ def wait(session: Session, run_id: UUID, until: datetime, error: dict[str, str])
     run.submitted_at, run.lost_workers = None, 0
 
 
+def forget(session: Session, name: str, before: datetime) -> None:
+    """Delete old runs that ended well, of a process that runs so often that only the newest are of use."""
+    session.execute(
+        sa.delete(ProcessRun).where(
+            ProcessRun.process == name, ProcessRun.state == "succeeded", ProcessRun.created_at < before
+        )
+    )
+
+
 def retry(session: Session, run_id: UUID) -> bool:
     """Queue a run again that ended badly or waits; False where there is nothing to retry."""
     run = session.get_one(ProcessRun, run_id, with_for_update=True)

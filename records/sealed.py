@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def keyed_hash(purpose: str, text: bytes) -> bytes:
     The oldest key is the last of the list, so that hashes outlive a rotation that adds keys in front.
     """
     oldest = _split(_key_text())[-1].encode()
-    return hmac.digest(hashlib.sha256(b"jembatan hash " + oldest).digest(), f"{purpose}:".encode() + text, "sha256")
+    return hmac.digest(
+        hashlib.sha256(b"jembatan hash " + oldest).digest(), f"{purpose}:".encode() + text, "sha256"
+    )
 
 
 def _key_text() -> str:
@@ -86,7 +89,7 @@ def _own_key(path: str) -> str:
         raise BadInput("JEMBATAN_ENCRYPTION_KEYS is not set: production needs a key of its own")
     file = Path(path)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as made:
         made.write(Fernet.generate_key() + b"\n")
     try:

@@ -5,13 +5,16 @@ import contextlib
 import sys
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from sandbox.app import create_app
+from sandbox.app import CALLBACK_BASE, Merchant, create_app
 from sandbox.books import LEAST_SIZE, Books
+from sandbox.journal import Journal
+from sandbox.live import LiveBooks
 from sandbox.server import HOST, listen, server
 from sandbox.wib import read_day
 
@@ -19,13 +22,15 @@ from sandbox.wib import read_day
 def main() -> int:
     """Read the command line, take the port, serve."""
     chosen = _parser().parse_args()
-    books = Books(seed=chosen.seed, size=chosen.size, since=chosen.since)
-    app = create_app(books, chosen.client_key)
     try:
         plug = listen(chosen.port)
     except OSError as error:
         sys.stderr.write(f"Cannot listen on {HOST}:{chosen.port}: {error.strerror}. Choose another --port.\n")
         return 3
+    live = LiveBooks(chosen.journal)
+    books = Books(seed=chosen.seed, size=chosen.size, since=chosen.since, live=live)
+    provider_key = chosen.provider_key or generate_private_key(65537, 2048)
+    app = create_app(books, Merchant(chosen.client_key, provider_key, chosen.callback_base))
     with contextlib.suppress(KeyboardInterrupt):
         server(app).run(sockets=[plug])
     return 0
@@ -36,6 +41,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8410, help="on 127.0.0.1; 0 takes a free one")
     parser.add_argument(
         "--client-key", type=_public_key, required=True, help="PEM file: the merchant's RSA public key"
+    )
+    parser.add_argument(
+        "--provider-key",
+        type=_private_key,
+        default=None,
+        help="PEM file: the RSA private key with which SNAP gateways sign; without it one is made",
+    )
+    parser.add_argument(
+        "--callback-base",
+        type=_address,
+        default=CALLBACK_BASE,
+        help="notifications go to this address followed by /gateway, unless a charge names another",
+    )
+    parser.add_argument(
+        "--journal",
+        type=_journal,
+        default=None,
+        help="file that keeps the live charges over a restart; without it they are forgotten",
     )
     parser.add_argument("--seed", type=int, default=1, help="other seed, other books")
     parser.add_argument("--size", type=_size, default=10_000, help="payments a day, all gateways")
@@ -51,6 +74,30 @@ def _public_key(path: str) -> RSAPublicKey:
     if not isinstance(key, RSAPublicKey) or key.key_size < 2048:
         raise argparse.ArgumentTypeError(f"{path} is not an RSA public key of 2048 bits or more")
     return key
+
+
+def _private_key(path: str) -> RSAPrivateKey:
+    try:
+        key = load_pem_private_key(Path(path).read_bytes(), None)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise argparse.ArgumentTypeError(f"{path} is not a readable PEM private key") from error
+    if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
+        raise argparse.ArgumentTypeError(f"{path} is not an RSA private key of 2048 bits or more")
+    return key
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query:
+        raise argparse.ArgumentTypeError(f"not an http address without query: {text}")
+    return text.rstrip("/")
+
+
+def _journal(path: str) -> Journal:
+    try:
+        return Journal(Path(path))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _size(text: str) -> int:

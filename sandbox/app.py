@@ -1,39 +1,94 @@
 """The whole sandbox as one ASGI application."""
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from sandbox import admin, gopay, linkaja, ovo
+from sandbox import admin, admin_payments, gopay, gopay_files, linkaja, ovo
 from sandbox.books import Books
-from sandbox.failures import FailingGateways, Switchboard
-from sandbox.snap import SnapError
-from sandbox.snap_services import snap_router
+from sandbox.failures import FailingGateways, Services, Switchboard
+from sandbox.gopay_messages import PROFILE as MIDTRANS
+from sandbox.gopay_notices import MidtransVoice
+from sandbox.notices import Notifier, Voice
+from sandbox.pay_page import page_router
+from sandbox.snap import SnapError, SnapGate
+from sandbox.snap_notices import SnapVoice
+from sandbox.snap_services import PROFILES, answered, operations, snap_router
+
+WALLETS = (ovo.WALLET, linkaja.WALLET)
+CALLBACK_BASE = "http://127.0.0.1:8400/api/v1/payments/callback"
 
 
-def create_app(books: Books, merchant_key: RSAPublicKey) -> ASGIApp:
+@dataclass(frozen=True)
+class Merchant:
+    """Whom the gateways serve: the key with which it signs, the key with which they do, and its address."""
+
+    key: RSAPublicKey
+    provider_key: RSAPrivateKey
+    callback_base: str = CALLBACK_BASE
+
+
+def create_app(books: Books, merchant: Merchant) -> ASGIApp:
     """All gateways, the admin endpoints, and the failures around them."""
-    app = FastAPI(title="Jembatan sandbox", openapi_url=None)
+    live = books.live
+    notifier = Notifier(_voices(merchant))
+    live.tell = notifier.tell
+
+    @asynccontextmanager
+    async def running(_: FastAPI) -> AsyncIterator[None]:
+        live.start()
+        yield
+        await notifier.close()
+
+    app = FastAPI(title="Jembatan sandbox", openapi_url=None, lifespan=running)
     app.add_exception_handler(SnapError, _snap_refusal)
-    switchboard = Switchboard(
-        {
-            "gopay": gopay.SERVICES,
-            "ovo": ovo.DIALECT.services,
-            "linkaja": linkaja.DIALECT.services | {"report": linkaja.REPORTS},
-        }
-    )
-    ovo_routes, ovo_gate = snap_router(ovo.DIALECT, books, merchant_key)
-    linkaja_routes, linkaja_gate = snap_router(linkaja.DIALECT, books, merchant_key)
-    app.include_router(gopay.router(books))
-    app.include_router(ovo_routes)
-    app.include_router(linkaja_routes)
+    gates: list[SnapGate] = []
+    for wallet in WALLETS:
+        routes, of_wallet = snap_router(wallet, books, live, merchant.key)
+        app.include_router(routes)
+        gates += of_wallet
+    app.include_router(gopay_files.file_router(books))
     app.include_router(linkaja.report_router(books))
-    app.include_router(admin.router(books, switchboard, [ovo_gate, linkaja_gate]))
+    app.include_router(gopay.router(books, live, merchant.callback_base))
+    app.include_router(page_router(live))
+    switchboard = Switchboard(_services())
+    app.include_router(admin_payments.payment_router(live, notifier, merchant.callback_base))
+    app.include_router(admin.router(books, switchboard, gates))
     return FailingGateways(app, switchboard)
+
+
+def _voices(merchant: Merchant) -> dict[tuple[str, str], Voice]:
+    voices: dict[tuple[str, str], Voice] = {("gopay", MIDTRANS): MidtransVoice(merchant.callback_base)}
+    for wallet in WALLETS:
+        for name, profile in PROFILES.items():
+            voices[wallet.gateway, name] = SnapVoice(
+                profile, wallet, merchant.provider_key, merchant.callback_base
+            )
+    return voices
+
+
+def _services() -> Services:
+    """What is counted and can fail."""
+    paths = {
+        path: (wallet.gateway, operation)
+        for wallet in WALLETS
+        for path, operation in operations(wallet).items()
+    }
+    forms = [(form, ("gopay", operation)) for operation, form in gopay.OPERATIONS.items()]
+    forms += [
+        (re.compile(re.escape(prefix) + ".*"), (gateway, "report"))
+        for gateway, prefix in (("gopay", gopay_files.REPORTS), ("linkaja", linkaja.REPORTS))
+    ]
+    return Services(paths, tuple(forms))
 
 
 async def _snap_refusal(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, SnapError):
         raise error
-    return JSONResponse(error.answer, error.status)
+    return answered(error.answer, error.status)

@@ -1,10 +1,14 @@
-"""The books of all three gateways: any day, made from the seed when asked for, the last few kept."""
+"""The books of all three gateways: any day, made from the seed when asked for, the last few kept.
+
+What a merchant did while the sandbox ran is added to the day's report and truth, never to its ledger: that
+is the merchant's own.
+"""
 
 import csv
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from typing import Any
@@ -12,6 +16,8 @@ from typing import Any
 from sandbox import market
 from sandbox.daybook import DayBook
 from sandbox.differences import day_with_differences
+from sandbox.live import LiveBooks
+from sandbox.live_days import with_live
 from sandbox.model import Count, Standing, Truth
 from sandbox.money import printed
 from sandbox.wib import iso, read_day
@@ -49,20 +55,32 @@ class Books:
     seed: int = 1
     size: int = 10_000
     since: date | None = None
+    live: LiveBooks = field(default_factory=LiveBooks, compare=False, repr=False)
+    _merged: dict[tuple[str, date], tuple[int, DayBook]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def has(self, day: date) -> bool:
         """Whether there are books of the day."""
         return self.since is None or day >= self.since
 
     def day(self, gateway: str, day: date) -> DayBook:
-        """One gateway's day."""
-        return _kept(self.seed, gateway, day, self.size)
+        """One gateway's day, with its live part; safe to call from any thread."""
+        book, version = _kept(self.seed, gateway, day, self.size), self.live.version(gateway, day)
+        if version == 0:
+            return book
+        kept = self._merged.get((gateway, day))
+        if kept is None or kept[0] != version:
+            kept = version, with_live(book, self.live.of_day(gateway, day))
+            self._merged[gateway, day] = kept
+        return kept[1]
 
     def standing(self, gateway: str, any_reference: str) -> Standing | None:
-        """What the gateway says of a payment, by our reference or by its own; None if it knows none."""
+        """What the gateway says of a payment that was generated, by our reference or by its own; None if it
+        knows none."""
         found = _DAY.search(any_reference)
         day = read_day("-".join(found.groups())) if found else None
-        return self.day(gateway, day).standing(any_reference) if day else None
+        return _kept(self.seed, gateway, day, self.size).standing(any_reference) if day else None
 
     def ledger_csv(self, day: date) -> str:
         """The merchant's ledger of the day in canonical form, with the payments of the evening before."""

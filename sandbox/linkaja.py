@@ -1,4 +1,4 @@
-"""LinkAja, as NICEPAY offers it over SNAP, with a settlement file besides.
+"""LinkAja behind SNAP, with a settlement file besides. It gives money back wholly or not at all.
 
 The file is the canonical CSV in gzip. Its last line is a total: `TOTAL`, the number of lines, and the sums of
 all amounts and fees that can be read, payments and refunds added alike. The history has the same lines.
@@ -16,20 +16,10 @@ from sandbox.daybook import DayBook
 from sandbox.history import time_of
 from sandbox.keys import LINKAJA
 from sandbox.money import printed, readable
-from sandbox.snap import TOKEN_SECONDS
-from sandbox.snap_services import Dialect
+from sandbox.snap_profile import Wallet
 from sandbox.wib import is_over, read_day
 
-DIALECT = Dialect(
-    gateway="linkaja",
-    keys=LINKAJA,
-    token_path="/v1.0/access-token/b2b",  # noqa: S106 - a path
-    history_path="/v1.0/transaction-history-list",
-    status_path="/api/v1.0/debit/status",
-    service_code="54",
-    expires_in=str(TOKEN_SECONDS),
-    channel="LINK",
-)
+WALLET = Wallet("linkaja", LINKAJA, history_channel="LINK", partial_refund=False)
 REPORTS = "/linkaja/reports/"
 HEADER = ("reference", "gateway_reference", "type", "status", "amount", "fee", "currency", "occurred_at")
 

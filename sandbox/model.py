@@ -5,7 +5,7 @@ All amounts are in sen (money.py), all times aware in WIB.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal["payment", "refund"]
 State = Literal[
@@ -17,8 +17,10 @@ State = Literal[
     "failed",
     "partially_refunded",
     "refunded",
+    "reversed",
     "unknown",
 ]
+STATES: tuple[State, ...] = get_args(State)
 
 CLASSES = (
     "malformed_line",

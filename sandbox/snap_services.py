@@ -1,59 +1,82 @@
-"""What OVO (as DOKU offers it) and LinkAja (as NICEPAY does) share: token, history (12), status (55)."""
+"""A wallet behind SNAP over HTTP: every aggregator's paths under one base, and one history (12)."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
 
 from sandbox.books import Books
+from sandbox.dana import Dana
+from sandbox.doku import Doku
+from sandbox.failures import slowly
+from sandbox.faspay import Faspay
 from sandbox.history import history
-from sandbox.keys import MERCHANT_ID, SnapKeys
-from sandbox.model import Standing, State
-from sandbox.money import printed
-from sandbox.snap import TOKEN_SERVICE, SnapCall, SnapGate
-from sandbox.wib import iso
+from sandbox.live import LiveBooks
+from sandbox.nicepay import Nicepay
+from sandbox.ovo_direct import OvoDirect
+from sandbox.snap import SnapCall, SnapGate
+from sandbox.snap_desk import Desk
+from sandbox.snap_profile import SERVICE_CODES, Profile, Wallet
+from sandbox.wib import iso, now
 
-HISTORY_SERVICE, STATUS_SERVICE = "12", "55"
-# latestTransactionStatus and its description (SNAP, service 55)
-LATEST: dict[State, tuple[str, str]] = {
-    "settled": ("00", "Success"),
-    "partially_refunded": ("00", "Success"),
-    "pending": ("03", "Pending"),
-    "refunded": ("04", "Refunded"),
-    "cancelled": ("05", "Cancelled"),
-    "expired": ("05", "Cancelled"),
-    "denied": ("06", "Failed"),
-    "failed": ("06", "Failed"),
+PROFILES: Mapping[str, Profile] = {
+    one.name: one for one in (Doku(), Nicepay(), Faspay(), Dana(), OvoDirect())
 }
+HISTORY_PATH = "/v1.0/transaction-history-list"
+Serve = Callable[[SnapCall], Awaitable[dict[str, Any]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """In what two SNAP gateways differ: paths, and what the aggregator makes of the standard."""
+def operations(wallet: Wallet) -> dict[str, str]:
+    """The operation of each of the wallet's paths, for the failures and the count of calls."""
+    paths = {
+        wallet.base + path: operation
+        for profile in PROFILES.values()
+        for operation, several in profile.paths.items()
+        for path in several
+    }
+    return paths | {wallet.base + HISTORY_PATH: "history"}
 
-    gateway: str
-    keys: SnapKeys
-    token_path: str
-    history_path: str
-    status_path: str
-    service_code: str  # what a status request must say in `serviceCode`
-    expires_in: str | int  # a string in the standard, a number at DOKU
-    channel: str
 
-    @property
-    def base(self) -> str:
-        """What the signed path does not contain."""
-        return f"/{self.gateway}"
-
-    @property
-    def services(self) -> dict[str, str]:
-        """Path prefixes by operation, for the failures and the count of calls."""
-        return {
-            "token": self.base + self.token_path,
-            "history": self.base + self.history_path,
-            "status": self.base + self.status_path,
+def snap_router(
+    wallet: Wallet, books: Books, live: LiveBooks, merchant_key: RSAPublicKey
+) -> tuple[APIRouter, list[SnapGate]]:
+    """All services of one wallet, each aggregator behind its own gate."""
+    router = APIRouter()
+    desks = [
+        Desk(
+            wallet,
+            profile,
+            SnapGate(wallet.keys, merchant_key, profile.scheme, profile.needs_device),
+            books,
+            live,
+        )
+        for profile in PROFILES.values()
+    ]
+    for desk in desks:
+        serve: dict[str, Serve] = {
+            "token": desk.token,
+            "charge": desk.charge,
+            "status": desk.status,
+            "cancel": desk.cancel,
+            "refund": desk.refund,
         }
+        for operation, paths in desk.profile.paths.items():
+            endpoint = _endpoint(wallet, SERVICE_CODES[operation], serve[operation])
+            for path in paths:
+                router.add_route(wallet.base + path, endpoint, methods=["POST"])
+    gates = [desk.gate for desk in desks if "token" in desk.profile.paths]
+
+    @router.post(wallet.base + HISTORY_PATH)
+    def transaction_history(request: Request, body: bytes = Depends(raw_body)) -> dict[str, Any]:
+        """Service 12, for a token of any of the wallet's aggregators."""
+        call = received(wallet, request, body, SERVICE_CODES["history"])
+        token = call.headers.get("authorization", "").removeprefix("Bearer ")
+        gate = next((one for one in gates if one.tokens.is_live(token)), gates[0])
+        return history(books, wallet.gateway, wallet.history_channel, call, gate.admit(call))
+
+    return router, gates
 
 
 async def raw_body(request: Request) -> bytes:
@@ -61,86 +84,22 @@ async def raw_body(request: Request) -> bytes:
     return await request.body()
 
 
-def snap_router(dialect: Dialect, books: Books, merchant_key: RSAPublicKey) -> tuple[APIRouter, SnapGate]:
-    """The three services of one gateway, behind its gate."""
-    router = APIRouter(prefix=dialect.base)
-    gate = SnapGate(dialect.keys, merchant_key)
-
-    def received(request: Request, body: bytes, service: str) -> SnapCall:
-        path = request.url.path.removeprefix(dialect.base) + (
-            f"?{request.url.query}" if request.url.query else ""
-        )
-        return SnapCall(service, request.method, path, request.headers, body)
-
-    @router.post(dialect.token_path)
-    def token(request: Request, body: bytes = Depends(raw_body)) -> dict[str, Any]:
-        """Service 73."""
-        return {
-            "responseCode": "2007300",
-            "responseMessage": "Successful",
-            "accessToken": gate.token(received(request, body, TOKEN_SERVICE)),
-            "tokenType": "Bearer",
-            "expiresIn": dialect.expires_in,
-        }
-
-    @router.post(dialect.history_path)
-    def transaction_history(request: Request, body: bytes = Depends(raw_body)) -> dict[str, Any]:
-        """Service 12."""
-        call = received(request, body, HISTORY_SERVICE)
-        return history(books, dialect.gateway, dialect.channel, call, gate.admit(call))
-
-    @router.post(dialect.status_path)
-    def status(request: Request, body: bytes = Depends(raw_body)) -> dict[str, Any]:
-        """Service 55."""
-        call = received(request, body, STATUS_SERVICE)
-        return _status(books, dialect, call, gate.admit(call))
-
-    return router, gate
+def received(wallet: Wallet, request: Request, body: bytes, service: str) -> SnapCall:
+    """The call as the gate wants it."""
+    path = request.url.path.removeprefix(wallet.base) + (f"?{request.url.query}" if request.url.query else "")
+    home = str(request.base_url).rstrip("/")
+    return SnapCall(service, request.method, path, request.headers, body, home)
 
 
-def _status(books: Books, dialect: Dialect, call: SnapCall, members: dict[str, Any]) -> dict[str, Any]:
-    reference = members.get("originalPartnerReferenceNo") or members.get("originalReferenceNo")
-    if not reference:
-        raise call.refuse(400, "02", "Invalid Mandatory Field originalPartnerReferenceNo")
-    if "serviceCode" not in members:
-        raise call.refuse(400, "02", "Invalid Mandatory Field serviceCode")
-    if not isinstance(reference, str) or len(reference) > 64:
-        raise call.refuse(400, "01", "Invalid Field Format originalPartnerReferenceNo")
-    if members["serviceCode"] != dialect.service_code:
-        raise call.refuse(400, "01", "Invalid Field Format serviceCode")
-    if members.get("merchantId", MERCHANT_ID) != MERCHANT_ID:
-        raise call.refuse(404, "08", "Invalid Merchant")
-    standing = books.standing(dialect.gateway, reference)
-    if standing is None:
-        raise call.refuse(404, "01", "Transaction Not Found")
-    return _shown(standing, dialect.service_code)
+def answered(answer: dict[str, Any], status: int = 200) -> JSONResponse:
+    """An answer in SNAP's form, with its time."""
+    return JSONResponse(answer, status, {"X-TIMESTAMP": iso(now())})
 
 
-def _shown(one: Standing, service_code: str) -> dict[str, Any]:
-    code, words = LATEST[one.state]
-    answer: dict[str, Any] = {
-        "responseCode": "2005500",
-        "responseMessage": "Successful",
-        "originalPartnerReferenceNo": one.reference,
-        "originalReferenceNo": one.gateway_reference,
-        "serviceCode": service_code,
-        "latestTransactionStatus": code,
-        "transactionStatusDesc": words,
-        "transactionDate": iso(one.created_at),
-        "transAmount": {"value": printed(one.amount), "currency": "IDR"},
-    }
-    if one.settled_at:
-        answer["paidTime"] = iso(one.settled_at)
-    if one.refunds:
-        answer["refundHistory"] = [
-            {
-                "refundNo": refund.gateway_reference,
-                "partnerReferenceNo": refund.reference,
-                "refundAmount": {"value": printed(refund.amount), "currency": "IDR"},
-                "refundStatus": "00",
-                "refundDate": iso(refund.confirmed_at),
-                "reason": "Seat cancelled",
-            }
-            for refund in one.refunds
-        ]
-    return answer
+def _endpoint(wallet: Wallet, service: str, serve: Serve) -> Callable[[Request], Awaitable[JSONResponse]]:
+    async def endpoint(request: Request) -> JSONResponse:
+        call = received(wallet, request, await request.body(), service)
+        await slowly(request)
+        return answered(await serve(call))
+
+    return endpoint

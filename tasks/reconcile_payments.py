@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from common import clock, money
-from common.errors import AuthFailed, BadInput, Rejected, Transient
+from common.errors import BadInput, ProviderError
 from common.settings import settings
 from providers.payments import gateway as open_gateway
 from providers.reports.layout import Layout, UnknownLayout, layouts, load_layout
@@ -152,7 +152,7 @@ def heal(day: Day) -> dict[str, int]:
                 return None
             try:
                 return _mend(found, gateway.get_charge(found.reference or ""))
-            except (Transient, AuthFailed, Rejected):
+            except ProviderError:
                 return None
 
         for answer in pool.map(ask, asked):
@@ -300,13 +300,16 @@ def _mend(found: ReconciliationException, said: Any) -> bool:
         found.expected["currency"],
     )
     with unit_of_work() as session:
-        if found.found["status"] == "paid" and said.state == "paid" and said.at and agrees:
+        assert found.subject_id is not None
+        now = session.get_one(payment.Payment, found.subject_id).status
+        if found.found["status"] == "paid" and said.state in payment.PAID and said.at and agrees:
             to_status: payment.PaymentStatus = "paid"
         elif found.found["status"] != "paid" and said.state in ("reversed", "denied", "cancelled"):
             to_status = "reversed"
         else:
             return False
-        assert found.subject_id is not None
+        if to_status == "reversed" and now not in payment.PAID:
+            return False
         moved = payment.apply(
             session,
             found.subject_id,
@@ -314,6 +317,9 @@ def _mend(found: ReconciliationException, said: Any) -> bool:
             cause="reconciliation",
             source=f"statement {found.last_run_id}: the gateway's status is {said.word}",
             effective_at=said.at,
+            note=f"The settlement report and ours differed; asked, the gateway says {said.word}.",
+            evidence=said.raw,
+            is_confirmed=True,
         )
         if moved:
             exceptions.move(

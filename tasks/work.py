@@ -83,10 +83,13 @@ def join(name: str, key: Callable[[str], str], input: dict[str, Any]) -> Process
 
 
 @contextmanager
-def attempt(run: ProcessRun, *also_held: str, give_up_after: timedelta) -> Iterator[Attempt]:
+def attempt(
+    run: ProcessRun, *also_held: str, give_up_after: timedelta, skip_if_busy: bool = False
+) -> Iterator[Attempt]:
     """Work one attempt of a process run, alone; any error ends it with its state and sentence (Ended).
 
-    also_held: further names that nobody else may work at the same time.
+    also_held: further names that nobody else may work at the same time. skip_if_busy: that somebody else
+    works them is no failure, as with a schedule that comes round before the last run has ended.
     """
     try:
         with process.worked_alone(run.id.hex, *also_held):
@@ -105,7 +108,7 @@ def attempt(run: ProcessRun, *also_held: str, give_up_after: timedelta) -> Itera
                 fail(run.id, "unexpected", _without_values(error))
                 raise
     except Busy as busy:
-        raise Ended(_busy(run, str(busy))) from None
+        raise Ended(_busy(run, str(busy), skip_if_busy=skip_if_busy)) from None
 
 
 def succeed(run_id: UUID, outcome: dict[str, Any], message: str) -> State[Any]:
@@ -178,11 +181,14 @@ def _next_step(error: Exception) -> str:
             return "Check the gateway's settings, then retry the process"
 
 
-def _busy(run: ProcessRun, held: str) -> State[Any]:
+def _busy(run: ProcessRun, held: str, *, skip_if_busy: bool) -> State[Any]:
     """Somebody else works it: say so, and leave a row of our own behind only if it is ours."""
     if held == run.id.hex:
         return Cancelled(message=f"process {run.id} is being worked by another run already")
     message = f"{held} is being worked by another run already; this one did nothing"
+    if skip_if_busy:
+        succeed(run.id, {"skipped": message}, message)
+        return Completed(name="Skipped", message=message)
     fail(run.id, "already-running", message)
     return Cancelled(message=message)
 

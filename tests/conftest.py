@@ -2,7 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -48,24 +50,38 @@ def template(server: str) -> str:
     return "migrated"
 
 
+FreshDatabase = Callable[[], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def fresh_database(server: str, template: str) -> FreshDatabase:
+    """Makes the address of an empty, migrated database, which is dropped at the end."""
+    return partial(_fresh_database, server, template)
+
+
+@contextmanager
+def _fresh_database(server: str, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.replace("/jembatan", f"/{name}", 1)
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
-def database(server: str, template: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(fresh_database: FreshDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of an empty, migrated database; this process works on it, with a home of its own."""
     from common.settings import settings
     from records import db
 
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    url = server.replace("/jembatan", f"/{name}", 1)
-    monkeypatch.setenv("JEMBATAN_DATABASE_URL", url)
-    monkeypatch.setenv("JEMBATAN_HOME", str(tmp_path))
-    settings.cache_clear()
-    yield url
-    db.engine(url).dispose()
-    settings.cache_clear()
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh_database() as url:
+        monkeypatch.setenv("JEMBATAN_DATABASE_URL", url)
+        monkeypatch.setenv("JEMBATAN_HOME", str(tmp_path))
+        settings.cache_clear()
+        yield url
+        db.engine(url).dispose()
+        settings.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +95,10 @@ def parts(server: str) -> Iterator["Stack"]:
     settings.cache_clear()
     with stack(prefect=True, sandbox=True) as running:
         os.environ["JEMBATAN_HOME"] = before
-        key = _SCRATCH / "postgres-home" / "keys" / "sandbox-client.pem"
+        keys = _SCRATCH / "postgres-home" / "keys"
         for name in ("OVO", "LINKAJA"):
-            os.environ[f"JEMBATAN_{name}__PRIVATE_KEY"] = str(key)
+            os.environ[f"JEMBATAN_{name}__PRIVATE_KEY"] = str(keys / "sandbox-client.pem")
+            os.environ[f"JEMBATAN_{name}__PROVIDER_PUBLIC_KEYS"] = str(keys / "sandbox-provider.pub.pem")
         settings.cache_clear()
         yield running
         from prefect.logging.handlers import APILogHandler

@@ -1,4 +1,4 @@
-"""`jembatan demo`: a day of business in the sandbox, then the night's reconciliation through Prefect."""
+"""`jembatan demo`: a day of business in the sandbox, with live payments, and its night through Prefect."""
 
 import tempfile
 import time
@@ -22,6 +22,7 @@ from rich.progress import (
 from common import clock
 from common.settings import GATEWAYS, settings
 from deployments.names import RECONCILE_NIGHTLY
+from jembatan.commands import live_payments
 from jembatan.commands.output import complain, console, errors, statement_table
 from jembatan.stack import Stack, stack
 from records import ledger
@@ -33,7 +34,7 @@ PATIENCE_SECONDS = 150
 
 
 def demo() -> None:
-    """Import a ledger of 10,000 payments, reconcile three gateways' reports, and check the result.
+    """Import a ledger of 10,000 payments, take some live ones, reconcile the reports, check the result.
 
     Exit 0 only if every proof balances and the classes are those that the sandbox says it injected.
     """
@@ -49,6 +50,7 @@ def demo() -> None:
     try:
         console.print(f"✓ the local stack is up ({time.monotonic() - started:.1f} s)")
         _take_ledger_over(running, day)
+        live_payments.take(running, day)
         runs = _start_night(running, day)
         outcomes = _wait(runs)
         is_right = _show(running, day, outcomes)

@@ -1,19 +1,23 @@
-"""`jembatan payments`: the ledger."""
+"""`jembatan payments`: the ledger, and one payment with its history."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from uuid import UUID
 
+import sqlalchemy as sa
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from common import clock, money
 from common.errors import UnusableFile
 from common.settings import settings
-from jembatan.commands.output import as_json, console, errors
+from jembatan.commands.output import as_json, complain, console, errors
 from jembatan.stack import stack
-from records import ledger
-from records.db import connection
+from records import ledger, payment
+from records.db import connection, unit_of_work
+from records.payment import Payment
 
 app = typer.Typer(no_args_is_help=True, help="The ledger of payments and refunds.")
 File = Annotated[Path, typer.Argument(help="CSV (plain or gzip) or XLSX with our canonical columns.")]
@@ -38,6 +42,46 @@ def import_refunds(file: File, json: Json = False) -> None:
     created_at, confirmed_at.
     """
     _import(file, ledger.REFUNDS, json)
+
+
+@app.command("show")
+def show(
+    which: Annotated[str, typer.Argument(help="Reference or id of the payment.")], json: Json = False
+) -> None:
+    """Show one payment and its history in plain words."""
+    with stack(), unit_of_work() as session:
+        found = session.scalars(sa.select(Payment).where(_named(which))).one_or_none()
+        if found is None:
+            complain(f"There is no payment {which[:40]!r} in the ledger.")
+            raise typer.Exit(2)
+        events = payment.history(session, found.id)
+    if json:
+        lines = [_as_dict(event) for event in events]
+        as_json(payment.resource(found) | {"events": lines})
+        return
+    console.print(
+        f"[bold]{found.reference}[/bold] · {found.gateway} · {money.rupiah(found.amount_minor)} · "
+        f"[bold]{found.status}[/bold] · {found.id}"
+    )
+    for event in events:
+        arrow = event.to_status
+        if event.from_status not in (None, event.to_status):
+            arrow = f"{event.from_status} → {event.to_status}"
+        at = f"{event.at.astimezone(clock.JAKARTA):%Y-%m-%d %H:%M:%S} WIB"
+        told = escape(event.note or f"{event.cause} ({event.source})")
+        console.print(f"{at}  [bold]{arrow}[/bold]  {told}", soft_wrap=True)
+
+
+def _named(which: str) -> sa.ColumnElement[bool]:
+    try:
+        return Payment.id == UUID(which)
+    except ValueError:
+        return Payment.reference == which
+
+
+def _as_dict(event: payment.PaymentEvent) -> dict[str, Any]:
+    names = ("at", "from_status", "to_status", "cause", "source", "note")
+    return {name: getattr(event, name) for name in names}
 
 
 def _import(file: Path, kind: ledger.Kind, json: bool) -> None:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from common.clock import JAKARTA
 from common.errors import BadInput
+from deployments.names import SWEEP_FLOW
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
 from records import process
@@ -23,13 +24,20 @@ Id = Annotated[UUID, typer.Argument(help="Id of the process run.")]
 @app.command("list")
 def list_(
     state: Annotated[str | None, typer.Option(help="Only this state, such as needs_attention.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--process", help="Only this process, such as sweep-payments.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 30,
     json: Json = False,
 ) -> None:
-    """List process runs, newest first."""
+    """List process runs, newest first. The sweeps of each minute that went well only with --process."""
     if state is not None and state not in (*process.OPEN, *process.ENDED):
         raise BadInput(f"There is no state {state!r}; there are {', '.join((*process.OPEN, *process.ENDED))}")
     query = sa.select(ProcessRun).order_by(ProcessRun.created_at.desc()).limit(limit)
+    if name is not None:
+        query = query.where(ProcessRun.process == name)
+    else:
+        query = query.where(sa.or_(ProcessRun.process != SWEEP_FLOW, ProcessRun.state != "succeeded"))
     if state:
         query = query.where(ProcessRun.state == state)
     with stack(), unit_of_work() as session:

@@ -68,7 +68,8 @@ def _run(gateway: str, day: datetime, paths: list[Path], layout: str | None, all
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     from prefect.logging.handlers import APILogHandler
 
-    from flows.reconcile_payments import Wallet, reconcile_payments
+    from flows.reconcile_payments import reconcile_payments
+    from flows.wallet import Wallet
 
     state = reconcile_payments(
         gateway=Wallet(gateway),

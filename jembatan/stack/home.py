@@ -44,6 +44,11 @@ class Home:
         return self.path / "reports"
 
     @property
+    def sandbox_journal(self) -> Path:
+        """The sandbox's live charges, so that they outlast a restart of it."""
+        return self.path / "sandbox-journal.jsonl"
+
+    @property
     def record(self) -> Path:
         """Who runs: written by `jembatan up`, read by every other command."""
         return self.path / "stack.json"

@@ -1,6 +1,7 @@
-"""The key pair with which we sign towards the sandbox, made on first use."""
+"""The key pairs between us and the sandbox, made on first use: ours, and that of its SNAP providers."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -10,26 +11,41 @@ from jembatan.stack import locks
 from jembatan.stack.home import Home
 
 
-def sandbox_keys(home: Home) -> tuple[Path, Path]:
-    """The files of the private and the public key; the sandbox gets the public one only."""
-    private, public = home.keys / "sandbox-client.pem", home.keys / "sandbox-client.pub.pem"
+@dataclass(frozen=True)
+class SandboxKeys:
+    """The files of both pairs. The sandbox gets our public and the providers' private key, we the others."""
+
+    client_private: Path
+    client_public: Path
+    provider_private: Path
+    provider_public: Path
+
+
+def sandbox_keys(home: Home) -> SandboxKeys:
+    """The files of the pair with which we sign towards the sandbox, and of that with which it signs to us."""
     with locks.alone(home.lock("keys")):
-        if not (private.exists() and public.exists()):
-            key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            _write(
-                private,
-                key.private_bytes(
-                    serialization.Encoding.PEM,
-                    serialization.PrivateFormat.PKCS8,
-                    serialization.NoEncryption(),
-                ),
-            )
-            _write(
-                public,
-                key.public_key().public_bytes(
-                    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-                ),
-            )
+        return SandboxKeys(*_pair(home, "sandbox-client"), *_pair(home, "sandbox-provider"))
+
+
+def _pair(home: Home, name: str) -> tuple[Path, Path]:
+    """The files of a private and a public key; a pair that is not complete is made anew."""
+    private, public = home.keys / f"{name}.pem", home.keys / f"{name}.pub.pem"
+    if not (private.exists() and public.exists()):
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        _write(
+            private,
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            ),
+        )
+        _write(
+            public,
+            key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            ),
+        )
     return private, public
 
 

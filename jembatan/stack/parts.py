@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
+from common.settings import settings
 from deployments.names import WORK_POOL
 from jembatan.stack.addresses import HOST, ROOT, Stack, ask
 from jembatan.stack.database import prefect_database_url
@@ -102,14 +103,20 @@ def api(stack: Stack) -> Part:
 
 
 def sandbox(home: Home, stack: Stack) -> Part:
-    """The stand-ins for the outside services; they know our public key and nothing else of ours."""
-    port = _port(stack.sandbox_url)
-    _, public = sandbox_keys(home)
+    """The stand-ins for the outside services; of ours they know the public key, and where we listen."""
+    port, keys = _port(stack.sandbox_url), sandbox_keys(home)
+    api_url = stack.api_url or f"http://{HOST}:{settings().api_port}"
 
     def is_ready(child: Child) -> bool:
         return child.listens_on(port)
 
-    arguments = ("--port", str(port), "--client-key", str(public))
+    arguments = (
+        *("--port", str(port)),
+        *("--client-key", str(keys.client_public)),
+        *("--provider-key", str(keys.provider_private)),
+        *("--callback-base", f"{api_url}/api/v1/payments/callback"),
+        *("--journal", str(home.sandbox_journal)),
+    )
     return Part("sandbox", "sandbox", "sandbox", arguments, is_ready=is_ready, port=port)
 
 

@@ -16,7 +16,8 @@ from common import clock
 from common.errors import BadInput, Rejected, Transient
 from common.settings import Gateway, ReportSource, Snap, secret_text, settings
 from providers import http
-from providers.snap import SnapClient
+from providers.snap.client import SnapClient
+from providers.snap.history import history
 
 BLOCK = 1024**2
 HISTORY_COLUMNS = (
@@ -112,7 +113,7 @@ def _history(gateway: str, config: Snap, day: date) -> File:
             out = io.StringIO()
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(HISTORY_COLUMNS)
-            for item in client.history(config.report.path, start, end, config.report.page_size):
+            for item in history(client, config.report.path, start, end, config.report.page_size):
                 writer.writerow([_member(item, name) for name in HISTORY_COLUMNS])
                 if out.tell() > BLOCK:
                     yield _taken(out)

@@ -20,6 +20,7 @@ from api import figures
 from common.settings import settings
 from deployments.names import RECONCILE_ON_DEMAND
 from jembatan.stack.database import prefect_database_url
+from records import client as clients
 from records import reconciliation
 from records.db import engine, unit_of_work
 
@@ -53,8 +54,11 @@ def address() -> Iterator[str]:
 
 @pytest.fixture
 def client(database: str, address: str) -> Iterator[httpx.Client]:
-    """Calls the API."""
-    with httpx.Client(base_url=address, headers={"Accept": "application/json"}) as calling:
+    """Calls the API, with a key that may do everything."""
+    with unit_of_work() as session:
+        _, key = clients.create(session, "tests", ["*"])
+    headers = {"Accept": "application/json", "Authorization": f"Bearer {key.text}"}
+    with httpx.Client(base_url=address, headers=headers) as calling:
         yield calling
 
 

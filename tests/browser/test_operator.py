@@ -3,6 +3,7 @@
 With SCREENSHOTS_TO=FOLDER the pictures are kept there (those of the docs were made so).
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[dict[str, Any]]:
-    """A running `jembatan up` with yesterday's ledger imported; its record."""
+    """A running `jembatan up` with yesterday's ledger imported; its record, and an API key."""
     with a_home() as home:
         environment = environment_for(home)
         up = Up(home, environment)
@@ -40,10 +41,16 @@ def stack() -> Iterator[dict[str, Any]]:
         day = clock.yesterday()
         ledger = httpx.get(f"{record['sandbox_url']}/_sandbox/days/{day}/ledger.csv", timeout=30)
         (home.path / "ledger.csv").write_bytes(ledger.content)
-        command = [sys.executable, "-c", "from jembatan.cli import main; main()"]
-        command += ["payments", "import", str(home.path / "ledger.csv")]
-        subprocess.run(command, env=environment, cwd=ROOT, check=True)
-        yield record
+
+        def jembatan(*words: str) -> bytes:
+            command = [sys.executable, "-c", "from jembatan.cli import main; main()", *words]
+            return subprocess.run(
+                command, env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE
+            ).stdout
+
+        jembatan("payments", "import", str(home.path / "ledger.csv"))
+        made = jembatan("clients", "create", "tests", "--scope", "processes:read", "--json")
+        yield record | {"api_key": json.loads(made)["api_key"]}
         up.stop()
 
 
@@ -86,7 +93,8 @@ def test_a_run_started_from_the_form_reaches_its_statement(
     page.wait_for_timeout(1500)
     picture(page, "prefect-run", tmp_path)
 
-    processes = httpx.get(f"{stack['api_url']}/api/v1/processes").json()
+    signed_in = {"Authorization": f"Bearer {stack['api_key']}"}
+    processes = httpx.get(f"{stack['api_url']}/api/v1/processes", headers=signed_in).json()
     process = next(one for one in processes["items"] if one["flow_run_id"] == run["id"])
     assert process["state"] == "succeeded"
     page.goto(process["outcome"]["page"])

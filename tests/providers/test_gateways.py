@@ -2,6 +2,7 @@
 
 import time
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from common.errors import AuthFailed, BadInput, RateLimited, Transient
 from common.settings import GATEWAYS, Service, settings
 from jembatan.stack import Stack
 from providers import http
-from providers.payments import gateway
+from providers.payments import WALLETS, gateway, open_gateway
 from providers.reports.sources import NotThereYet, fetched
 
 DAY = date(2026, 11, 24)
@@ -44,7 +45,7 @@ def test_the_status_of_a_charge_is_read(parts: Stack, name: str) -> None:
     assert (known.state, known.amount_minor, known.currency) == ("paid", int(row["amount"]) * 100, "IDR")
     assert known.at is not None
     assert known.at.tzinfo is not None
-    assert unknown.state == "unknown"
+    assert unknown.state == "not_found"
 
 
 @pytest.mark.parametrize("name", GATEWAYS)
@@ -52,7 +53,7 @@ def test_the_status_of_a_charge_is_read(parts: Stack, name: str) -> None:
 def test_a_status_is_asked_again_where_that_is_safe(parts: Stack, name: str, kind: str) -> None:
     fail(parts, gateway=name, operation="status", kind=kind, times=1, retry_after=1)
     with gateway(name) as opened:
-        assert opened.get_charge("nobody-knows-it").state == "unknown"
+        assert opened.get_charge("nobody-knows-it").state == "not_found"
 
 
 @pytest.mark.parametrize("name", GATEWAYS)
@@ -89,7 +90,7 @@ def test_a_token_that_ended_early_is_renewed_once(parts: Stack) -> None:
     with gateway("ovo") as opened:
         opened.get_charge("nobody-knows-it")
         httpx.delete(f"{parts.sandbox_url}/_sandbox/tokens").raise_for_status()
-        assert opened.get_charge("nobody-knows-it").state == "unknown"
+        assert opened.get_charge("nobody-knows-it").state == "not_found"
 
 
 @pytest.mark.parametrize("name", GATEWAYS)
@@ -125,12 +126,20 @@ def test_a_gateway_without_a_source_says_which_setting_is_missing(
         pass
 
 
-def test_production_refuses_sandbox_keys_and_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_production_refuses_sandbox_keys_and_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JEMBATAN_ENV", "production")
+    (tmp_path / "key").write_text("SB-Mid-server-x\n")
     for name, value in (
         ("JEMBATAN_GOPAY__SERVER_KEY", "SB-Mid-server-x"),
+        ("JEMBATAN_GOPAY__SERVER_KEY", str(tmp_path / "key")),
         ("JEMBATAN_OVO__CLIENT_ID", "sandbox-ovo"),
+        ("JEMBATAN_GOPAY__BASE_URL", "https://api.sandbox.midtrans.com"),
         ("JEMBATAN_OVO__BASE_URL", "https://api-sandbox.doku.com"),
+        ("JEMBATAN_OVO__BASE_URL", "https://app.byte-stack.net"),
+        ("JEMBATAN_LINKAJA__BASE_URL", "https://dev.nicepay.co.id/nicepay"),
+        ("JEMBATAN_LINKAJA__BASE_URL", "https://debit-sandbox.faspay.co.id"),
+        ("JEMBATAN_LINKAJA__BASE_URL", "https://api.sandbox.dana.id"),
+        ("JEMBATAN_LINKAJA__REPORT__URL", "http://127.0.0.1:8410/linkaja"),
     ):
         monkeypatch.setenv(name, value)
         settings.cache_clear()
@@ -138,6 +147,39 @@ def test_production_refuses_sandbox_keys_and_hosts(monkeypatch: pytest.MonkeyPat
             settings()
         monkeypatch.delenv(name)
     settings.cache_clear()
+
+
+def test_production_takes_real_keys_and_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key").write_text("Mid-server-real\n")
+    for name, value in (
+        ("JEMBATAN_ENV", "production"),
+        ("JEMBATAN_GOPAY__SERVER_KEY", str(tmp_path / "key")),
+        ("JEMBATAN_GOPAY__BASE_URL", "https://api.midtrans.com/"),
+        ("JEMBATAN_OVO__BASE_URL", "https://api.doku.com"),
+        ("JEMBATAN_LINKAJA__PRIVATE_KEY", str(tmp_path / "not-there-yet")),
+        ("JEMBATAN_LINKAJA__FEE__FIXED", "500"),
+    ):
+        monkeypatch.setenv(name, value)
+    for name in ("OVO", "LINKAJA"):
+        monkeypatch.delenv(f"JEMBATAN_{name}__PROVIDER_PUBLIC_KEYS", raising=False)
+    settings.cache_clear()
+    config = settings()
+    assert config.gopay.base_url == "https://api.midtrans.com"  # what follows it is signed
+    assert (config.linkaja.profile, config.linkaja.fee.percent, config.linkaja.fee.fixed) == (
+        "nicepay",
+        Decimal("1.5"),
+        500,
+    )
+    settings.cache_clear()
+
+
+def test_every_gateway_of_the_settings_is_in_the_registry() -> None:
+    assert tuple(WALLETS) == GATEWAYS == ("gopay", "ovo", "linkaja")
+    for name in GATEWAYS:
+        with gateway(name) as opened:
+            assert opened.name == name
+    with pytest.raises(KeyError):
+        open_gateway("dana")
 
 
 def test_calls_keep_the_pace_that_is_set(parts: Stack) -> None:

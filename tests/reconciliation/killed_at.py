@@ -17,7 +17,8 @@ OURS = tuple(str(ROOT / room) for room in ("tasks", "records", "providers", "flo
 def main(deadly: int, gateway: str, day: str, source: str, process_run: str | None) -> None:
     from prefect import tags
 
-    from flows.reconcile_payments import Wallet, reconcile_payments
+    from flows.reconcile_payments import reconcile_payments
+    from flows.wallet import Wallet
 
     calls = 0
 

@@ -35,7 +35,8 @@ def keep(*paths: Path) -> str:
 
 def reconcile(gateway: str = "gopay", day: date = DAY, **parameters: Any) -> tuple[Any, ProcessRun]:
     """Run the flow against the real Prefect server; its final state and its process run."""
-    from flows.reconcile_payments import Wallet, reconcile_payments
+    from flows.reconcile_payments import reconcile_payments
+    from flows.wallet import Wallet
 
     state = reconcile_payments(gateway=Wallet(gateway), business_date=day, **parameters, return_state=True)
     with unit_of_work() as session:

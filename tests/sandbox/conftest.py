@@ -1,4 +1,4 @@
-"""One sandbox process for all tests of it, started as users start it."""
+"""One sandbox process for all tests of it, started as users start it, and the merchant that it notifies."""
 
 import re
 import subprocess
@@ -9,10 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sandbox_caller import SnapCaller
+from sandbox_listener import Box, Listener, listening
+from sandbox_midtrans import MidtransCaller
+from sandbox_profiles import ROUTES, ProfileCaller
 
 ROOT = Path(__file__).parents[2]
+Start = Callable[..., tuple[str, subprocess.Popen[str]]]
 
 
 @pytest.fixture(scope="session")
@@ -21,22 +25,30 @@ def merchant_key() -> RSAPrivateKey:
 
 
 @pytest.fixture(scope="session")
-def start(
-    merchant_key: RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., str]]:
-    """Starts a sandbox with more options; returns its address."""
-    pem = tmp_path_factory.mktemp("keys") / "client.pub.pem"
+def provider_key() -> RSAPrivateKey:
+    return generate_private_key(65537, 2048)
+
+
+@pytest.fixture(scope="session")
+def start_process(
+    merchant_key: RSAPrivateKey, provider_key: RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Start]:
+    """Starts a sandbox with more options; returns its address and its process."""
+    folder = tmp_path_factory.mktemp("keys")
+    pem, provider_pem = folder / "client.pub.pem", folder / "provider.pem"
     pem.write_bytes(merchant_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    provider_pem.write_bytes(provider_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     running: list[subprocess.Popen[str]] = []
 
-    def begin(*options: str) -> str:
-        command = [sys.executable, "-m", "sandbox", "--port", "0", "--client-key", str(pem), *options]
+    def begin(*options: str) -> tuple[str, subprocess.Popen[str]]:
+        keys = ["--client-key", str(pem), "--provider-key", str(provider_pem)]
+        command = [sys.executable, "-m", "sandbox", "--port", "0", *keys, *options]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         running.append(process)
         assert process.stdout
         ready = re.fullmatch(r"Sandbox ready at (http://127\.0\.0\.1:\d+)\n", process.stdout.readline())
         assert ready, "the sandbox did not say that it is ready"
-        return ready[1]
+        return ready[1], process
 
     yield begin
     for process in running:
@@ -45,8 +57,21 @@ def start(
 
 
 @pytest.fixture(scope="session")
-def address(start: Callable[..., str]) -> str:
-    return start()
+def start(start_process: Start) -> Callable[..., str]:
+    """Starts a sandbox with more options; returns its address."""
+    return lambda *options: start_process(*options)[0]
+
+
+@pytest.fixture(scope="session")
+def merchant() -> Iterator[Listener]:
+    """The merchant's server."""
+    with listening() as listener:
+        yield listener
+
+
+@pytest.fixture(scope="session")
+def address(start: Callable[..., str], merchant: Listener) -> str:
+    return start("--callback-base", merchant.url)
 
 
 @pytest.fixture
@@ -55,6 +80,13 @@ def http(address: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=address, timeout=10) as client:
         yield client
     httpx.delete(f"{address}/_sandbox/failures").raise_for_status()
+    httpx.delete(f"{address}/_sandbox/notifications").raise_for_status()
+
+
+@pytest.fixture
+def box(merchant: Listener) -> Box:
+    """An address of the merchant that nothing else is sent to."""
+    return merchant.box()
 
 
 @pytest.fixture(params=["ovo", "linkaja"])
@@ -71,3 +103,20 @@ def ovo(http: httpx.Client, merchant_key: RSAPrivateKey) -> SnapCaller:
 @pytest.fixture
 def linkaja(http: httpx.Client, merchant_key: RSAPrivateKey) -> SnapCaller:
     return SnapCaller(http, "linkaja", merchant_key)
+
+
+@pytest.fixture
+def gopay(http: httpx.Client) -> MidtransCaller:
+    return MidtransCaller(http)
+
+
+@pytest.fixture
+def through(http: httpx.Client, merchant_key: RSAPrivateKey) -> Callable[[str, str], ProfileCaller]:
+    """A caller of a wallet through an aggregator."""
+    return lambda gateway, profile: ProfileCaller(http, gateway, profile, merchant_key)
+
+
+@pytest.fixture(params=ROUTES, ids=lambda route: "-".join(route))
+def route(request: pytest.FixtureRequest, through: Callable[[str, str], ProfileCaller]) -> ProfileCaller:
+    """Each wallet through each aggregator that offers it."""
+    return through(*request.param)

@@ -1,0 +1,89 @@
+"""The inbox's door: messages that arrive together are stored in one transaction, and only then answered.
+
+Requests run on the event loop and hand their message to one writer thread. While it stores one batch the
+next gathers, so a storm costs a few large transactions instead of thousands of small ones.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+
+import psycopg
+
+from common.errors import NotReachable
+from records import notification
+from records.db import database_url
+from records.notification import Received
+
+LARGEST_BATCH = 500
+PATIENCE = 4.0  # seconds until the gateway is told to come again: OVO waits five for an answer
+
+log = logging.getLogger("jembatan.intake")
+_Waiting = tuple[Received, "Future[None]"]
+
+
+class Intake:
+    """Stores messages durably; `stored` tells when one is."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self.news = threading.Event()  # set when something new may wait to be worked
+
+    def start(self) -> None:
+        """Begin to take messages."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Store what has come so far, then end."""
+        self._queue.put(None)
+        self._thread.join(10)
+
+    async def stored(self, message: Received) -> None:
+        """Returns once the message is on disk; raises NotReachable where it could not be stored in time."""
+        done: Future[None] = Future()
+        self._queue.put((message, done))
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(done)), PATIENCE)
+        except TimeoutError:
+            raise NotReachable("the message could not be stored in time") from None
+
+    def _run(self) -> None:
+        db: psycopg.Connection | None = None
+        while (batch := self._gathered()) is not None:
+            try:
+                if db is None or db.closed or db.broken:
+                    db = psycopg.connect(database_url(), connect_timeout=3)
+                notification.keep(db, [message for message, _ in batch])
+            except (psycopg.Error, NotReachable) as error:
+                log.error("messages of gateways cannot be stored (%s); they come again", type(error).__name__)
+                if db is not None:
+                    with suppress(psycopg.Error):
+                        db.close()
+                    db = None
+                for _, done in batch:
+                    done.set_exception(NotReachable("the message could not be stored"))
+                continue
+            for _, done in batch:
+                done.set_result(None)
+            self.news.set()
+
+    def _gathered(self) -> list[_Waiting] | None:
+        """All that waits, at least one; None at the end."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        batch = [first]
+        while len(batch) < LARGEST_BATCH:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                self._queue.put(None)
+                break
+            batch.append(following)
+        return batch

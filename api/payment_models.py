@@ -1,0 +1,320 @@
+"""A payment as the API takes and shows it: every member checked, described and with an example."""
+
+import ipaddress
+import re
+from datetime import datetime
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.config import JsonDict
+
+from common.money import MAX_MINOR, MINOR_PER_UNIT
+from common.settings import GATEWAYS, settings
+
+_NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*$"
+Text = Annotated[str, StringConstraints(min_length=1, pattern=_NO_CONTROL)]
+_EMAIL = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
+_APP_SCHEME = re.compile(r"[a-z][a-z0-9.+-]{2,}")
+# What a browser would run, open from its disk, or hand to another program that is no learner's app.
+_CLOSED_SCHEMES = frozenset(
+    [
+        "javascript",
+        "data",
+        "file",
+        "ftp",
+        "ftps",
+        "blob",
+        "about",
+        "vbscript",
+        "view-source",
+        "mailto",
+        "tel",
+        "sms",
+        "ws",
+        "wss",
+        "ssh",
+        "http",
+    ]
+)
+Status = Literal[
+    "created", "pending", "paid", "partially_refunded", "refunded", "expired", "cancelled", "denied",
+    "reversed", "unknown",
+]  # fmt: skip
+
+
+def _gateway(name: str) -> str:
+    if name not in GATEWAYS:
+        raise ValueError(f"there is no such gateway; there are {', '.join(GATEWAYS)}")
+    return name
+
+
+def _not_a_folder(reference: str) -> str:
+    """It stands in addresses of the gateways, where these two names mean something else."""
+    if reference in (".", ".."):
+        raise ValueError("this name cannot stand in an address")
+    return reference
+
+
+def _return_url(url: str) -> str:
+    """https, an app's own scheme, and in the sandbox http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        raise ValueError("not an address") from None
+    if "@" in parts.netloc:
+        raise ValueError("an address with a user name is not taken")
+    if parts.scheme == "https" and host:
+        return url
+    if parts.scheme == "http" and settings().env == "sandbox" and _is_this_machine(host):
+        return url
+    if parts.scheme in (*_CLOSED_SCHEMES, "https") or not _APP_SCHEME.fullmatch(parts.scheme):
+        raise ValueError("only https, or the link of an app such as com.example.app://paid")
+    if "://" not in url:
+        raise ValueError("the link of an app has :// after its scheme")
+    return url
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Learner(BaseModel):
+    """Who pays. Kept encrypted, shown to the gateway as far as it wants it, and in no answer of ours."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[Text, Field(max_length=64, description="The platform's id", examples=["learner-4711"])]
+    name: Annotated[Text, Field(max_length=120, examples=["Siti Rahma"])] | None = None
+    email: (
+        Annotated[
+            str,
+            StringConstraints(
+                max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
+            ),
+            Field(examples=["siti@example.id"]),
+        ]
+        | None
+    ) = None
+    phone: (
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^\+?[0-9]{8,15}$"),
+            Field(description="Digits, also with +62; a push needs it", examples=["+6281234567890"]),
+        ]
+        | None
+    ) = None
+
+
+_ORDER: JsonDict = {
+    "reference": "INV-2026-004711",
+    "gateway": "gopay",
+    "amount": 150000,
+    "currency": "IDR",
+    "learner": {"id": "learner-4711", "name": "Siti Rahma", "phone": "+6281234567890"},
+    "program_code": "WELD-II",
+    "description": "Welding, level II",
+    "return_url": "https://platform.example/orders/4711",
+    "expires_in": 900,
+}
+
+
+class Order(BaseModel):
+    """A payment to take."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_ORDER]})
+
+    reference: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,32}$"),
+        AfterValidator(_not_a_folder),
+        Field(
+            description="Yours for this payment, sent unchanged to the gateway: 1 to 32 of "
+            "A-Z a-z 0-9 . _ ~ -. Unique; the same again is the same payment",
+            examples=["INV-2026-004711"],
+        ),
+    ]
+    gateway: Annotated[
+        str,
+        AfterValidator(_gateway),
+        Field(description="The wallet", examples=["gopay"], json_schema_extra={"enum": list(GATEWAYS)}),
+    ]
+    amount: Annotated[
+        StrictInt,
+        Field(
+            gt=0,
+            le=MAX_MINOR // MINOR_PER_UNIT,
+            description="Whole rupiah; each wallet has limits of its own",
+            examples=[150000],
+        ),
+    ]
+    currency: Literal["IDR"] = Field(description="Rupiah", examples=["IDR"])
+    learner: Learner
+    program_code: (
+        Annotated[Text, Field(max_length=64, description="The training program", examples=["WELD-II"])] | None
+    ) = None
+    description: Annotated[
+        Text,
+        Field(
+            max_length=120,
+            description="What the learner reads at the gateway",
+            examples=["Welding, level II"],
+        ),
+    ]
+    return_url: Annotated[
+        str,
+        StringConstraints(max_length=512, pattern=r"^[\x21-\x7e]+$"),
+        AfterValidator(_return_url),
+        Field(
+            description="Where the learner comes back to. It says nothing about the money: wait for "
+            "the event, or verify",
+            examples=["https://platform.example/orders/4711"],
+        ),
+    ]
+    expires_in: (
+        Annotated[
+            StrictInt,
+            Field(
+                gt=0,
+                le=31_536_000,
+                description="Seconds that the learner has; the wallet's default without it",
+                examples=[900],
+            ),
+        ]
+        | None
+    ) = None
+
+
+class Action(BaseModel):
+    """What the learner does next. Choose by `type`, never by place."""
+
+    type: Literal["redirect", "deeplink", "qr", "push"] = Field(
+        description="Open a page, open the app, show a picture to scan, or answer the push on the phone"
+    )
+    url: str | None = Field(None, description="Not for `push`")
+    expires_in: int | None = Field(None, description="Seconds, where it is less than the payment's own")
+
+
+class Event(BaseModel):
+    """One thing that happened to the payment."""
+
+    at: datetime
+    from_status: Status | None = Field(description="Empty for the first")
+    to_status: Status = Field(description="The same as before where nothing moved")
+    cause: str = Field(description="What made us look or move", examples=["notification"])
+    source: str | None = Field(examples=["notification 4711"])
+    note: str | None = Field(description="In plain words")
+
+
+_PAYMENT: JsonDict = {
+    "payment_id": "019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c",
+    "reference": "INV-2026-004711",
+    "gateway": "gopay",
+    "gateway_reference": "513f1f01-c9da-474c-9fc9-d5c64364b709",
+    "amount": 150000,
+    "currency": "IDR",
+    "status": "pending",
+    "reason": None,
+    "actions": [{"type": "deeplink", "url": "https://gopay.example/pay/513f1f01"}],
+    "created_at": "2026-11-25T03:00:00Z",
+    "paid_at": None,
+    "expires_at": "2026-11-25T03:15:00Z",
+    "refunded_amount": 0,
+    "advice": None,
+    "events": [
+        {
+            "at": "2026-11-25T03:00:00Z",
+            "from_status": None,
+            "to_status": "created",
+            "cause": "api",
+            "source": "create",
+            "note": "The platform asked for the payment.",
+        }
+    ],
+}
+
+
+class Shown(BaseModel):
+    """A payment. No personal data."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PAYMENT]})
+
+    payment_id: UUID
+    reference: str = Field(description="Yours")
+    gateway: str
+    gateway_reference: str | None = Field(description="The gateway's own id, once it has the charge")
+    amount: int = Field(description="Whole rupiah")
+    currency: str
+    status: Status = Field(
+        description="`created` → `pending` → `paid` → `partially_refunded` → `refunded`; or `expired`, "
+        "`cancelled`, `denied`; `reversed`: taken back after payment; `unknown`: asked and not answered, "
+        "heals by itself"
+    )
+    reason: str | None = Field(description="Why it was denied, where the gateway says")
+    actions: list[Action] = Field(description="What the learner does next; only while it is pending")
+    created_at: datetime
+    paid_at: datetime | None
+    expires_at: datetime | None
+    refunded_amount: int
+    advice: str | None = Field(None, description="What to do next, where that is not plain")
+
+
+class ShownWithHistory(Shown):
+    """A payment and all that happened to it."""
+
+    events: list[Event] = Field(description="Its history, in order")
+
+
+class StatusSource(BaseModel):
+    """Where the status in this answer comes from."""
+
+    by: Literal["gateway", "record"] = Field(
+        description="`gateway`: it answered just now; `record`: it did not, see `detail`"
+    )
+    at: datetime | None = Field(description="When the gateway last answered")
+    detail: str | None = Field(description="Why it was not asked, or did not answer")
+    next_question_at: datetime | None = Field(description="When we ask it again by ourselves")
+
+
+class Verified(ShownWithHistory):
+    """A payment after asking its gateway."""
+
+    status_source: StatusSource
+
+
+class WhichPayment(BaseModel):
+    """Names a payment, in one of two ways."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reference": "INV-2026-004711"}]}
+    )
+
+    payment_id: UUID | None = None
+    reference: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,32}$")] | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.payment_id is None) == (self.reference is None):
+            raise ValueError("give either payment_id or reference")
+        return self
+
+
+class Payments(BaseModel):
+    """A page of payments, newest first."""
+
+    items: list[Shown]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null: the last")

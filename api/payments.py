@@ -1,0 +1,214 @@
+"""Payments for the platform: create, verify, cancel, read. One interface, whatever the wallet."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Header, Query, Response
+from sqlalchemy.orm import Session
+
+from api import cursors
+from api.access import REFUSALS, Caller, allowed
+from api.payment_models import (
+    Event,
+    Order,
+    Payments,
+    Shown,
+    ShownWithHistory,
+    Status,
+    StatusSource,
+    Verified,
+    WhichPayment,
+)
+from api.problems import Problem, described, not_found
+from checkout import ask, cancel, create
+from checkout.create import Refusal, Terms
+from common.money import MINOR_PER_UNIT
+from records import payment
+from records.charge import Wanted
+from records.db import unit_of_work
+from records.payment import Payment, PaymentEvent
+
+router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
+
+Reader = Annotated[Caller, Depends(allowed("payments:read"))]
+Writer = Annotated[Caller, Depends(allowed("payments:write"))]
+
+
+@router.post(
+    "/create",
+    status_code=201,
+    summary="Create a payment",
+    responses={
+        202: {
+            "model": ShownWithHistory,
+            "description": "The gateway's answer was lost: status `unknown`, and `advice` says what to do",
+        },
+        **described(400, 409, 413, 422, 503),
+        **REFUSALS,
+    },
+)
+def create_payment(
+    order: Order,
+    caller: Writer,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="Names this request for good; the same key with another body is refused",
+            examples=["order-4711-first-try"],
+        ),
+    ] = None,
+) -> ShownWithHistory:
+    """Charge a learner's wallet. Repeat the same request as often as you like: it makes one charge.
+
+    201 with `actions` for the learner; 201 with status `denied` where the gateway refused; 202 with status
+    `unknown` where its answer was lost: repeat the request, verify, or wait for the event.
+    """
+    amount_minor = order.amount * MINOR_PER_UNIT
+    try:
+        terms = Terms(order.gateway, amount_minor, order.expires_in, order.learner.phone is not None)
+        seconds = create.check(terms)
+        made = create.create(
+            Wanted(
+                client_id=caller.client_id,
+                reference=order.reference,
+                gateway=order.gateway,
+                amount_minor=amount_minor,
+                currency=order.currency,
+                learner=order.learner.model_dump(exclude_none=True),
+                program_code=order.program_code,
+                description=order.description,
+                return_url=order.return_url,
+                lives_seconds=seconds,
+                body=order.model_dump_json(exclude_none=True).encode(),
+                idempotency_key=idempotency_key,
+            )
+        )
+    except Refusal as refusal:
+        raise _problem(refusal) from None
+    if made.status in ("created", "unknown"):
+        response.status_code = 202
+        response.headers["Retry-After"] = "5"
+    response.headers["Location"] = f"{router.prefix}/{made.id}"
+    with unit_of_work() as session:
+        return ShownWithHistory.model_validate(_with_history(session, made))
+
+
+@router.post(
+    "/verify", summary="Ask the gateway now", responses={**described(400, 404, 413, 422, 503), **REFUSALS}
+)
+def verify_payment(which: WhichPayment, caller: Reader) -> Verified:
+    """The payment after asking its gateway: at most once a second, and not before the gateway allows it.
+    `status_source` says where the status comes from."""
+    with unit_of_work() as session:
+        found = _own(session, caller, which)
+    asked = ask.ask(found.id, cause="verify", source=f"client {caller.name}")
+    with unit_of_work() as session:
+        now = session.get_one(Payment, found.id)
+        source = StatusSource(
+            by="gateway" if asked.said is not None else "record",
+            at=now.answered_at,
+            detail=asked.why_not,
+            next_question_at=now.next_status_at,
+        )
+        return Verified.model_validate(_with_history(session, now) | {"status_source": source})
+
+
+@router.post(
+    "/{payment_id}/cancel",
+    summary="Cancel a pending payment",
+    responses={**described(404, 409, 422, 503), **REFUSALS},
+)
+def cancel_payment(payment_id: UUID, caller: Writer) -> ShownWithHistory:
+    """Cancel the charge at its gateway, where the gateway can (GoPay can). What was paid stays paid."""
+    with unit_of_work() as session:
+        _own(session, caller, WhichPayment(payment_id=payment_id))
+    try:
+        found = cancel.cancel(payment_id)
+    except Refusal as refusal:
+        raise _problem(refusal) from None
+    with unit_of_work() as session:
+        return ShownWithHistory.model_validate(_with_history(session, found))
+
+
+@router.get("/{payment_id}", summary="One payment", responses={**described(404, 422, 503), **REFUSALS})
+def read_payment(payment_id: UUID, caller: Reader) -> ShownWithHistory:
+    """The payment with its history, as we know it; nobody is asked."""
+    with unit_of_work() as session:
+        found = _own(session, caller, WhichPayment(payment_id=payment_id))
+        return ShownWithHistory.model_validate(_with_history(session, found))
+
+
+@router.get("", summary="Payments", responses={**described(422, 503), **REFUSALS})
+def list_payments(
+    caller: Reader,
+    status: Annotated[Status | None, Query(description="Only those in this state")] = None,
+    gateway: Annotated[str | None, Query(description="Only this wallet", examples=["ovo"])] = None,
+    limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+) -> Payments:
+    """Your payments, newest first, in pages that stay steady while new ones arrive."""
+    query = sa.select(Payment).where(Payment.client_id == caller.client_id)
+    if status is not None:
+        query = query.where(Payment.status == status)
+    if gateway is not None:
+        query = query.where(Payment.gateway == gateway)
+    if cursor is not None:
+        query = query.where(Payment.id < cursors.place(cursor))
+    with unit_of_work() as session:
+        found = list(session.scalars(query.order_by(Payment.id.desc()).limit(limit + 1)))
+    more = len(found) > limit
+    return Payments(
+        items=[Shown.model_validate(payment.resource(one)) for one in found[:limit]],
+        next_cursor=cursors.cursor(found[limit - 1].id) if more else None,
+    )
+
+
+def _own(session: Session, caller: Caller, which: WhichPayment) -> Payment:
+    """The caller's own payment; another client's is not there."""
+    query = sa.select(Payment).where(Payment.client_id == caller.client_id)
+    if which.payment_id is not None:
+        query = query.where(Payment.id == which.payment_id)
+    else:
+        query = query.where(Payment.reference == which.reference)
+    found = session.scalars(query).one_or_none()
+    if found is None:
+        raise not_found("There is no such payment.")
+    return found
+
+
+def _with_history(session: Session, found: Payment) -> dict[str, Any]:
+    advice = None
+    if found.status in ("created", "unknown"):
+        advice = (
+            "The gateway's answer was lost; whether it has the charge is not known yet. Repeat this very "
+            "request, verify it, or wait for the event. Do not make another payment for it meanwhile."
+        )
+    elif found.status == "pending" and not found.actions:
+        advice = (
+            "The gateway has the charge, and its answer with the learner's link was lost. Repeat this very "
+            "request: that may bring it back. If not, cancel the payment or let it expire, and make a new "
+            "one with another reference."
+        )
+    events = [_event(one) for one in payment.history(session, found.id)]
+    return payment.resource(found) | {"advice": advice, "events": events}
+
+
+def _event(one: PaymentEvent) -> Event:
+    return Event.model_validate({name: getattr(one, name) for name in Event.model_fields})
+
+
+def _problem(refusal: Refusal) -> Problem:
+    status = {"still-running": 409, "reference-taken": 409, "not-cancellable": 409}.get(refusal.slug, 422)
+    if refusal.slug in ("gateway-busy", "gateway-unavailable"):
+        status = 503
+    title = refusal.slug.replace("-", " ").capitalize()
+    again = {"Retry_After": "1"} if status in (503,) or refusal.slug == "still-running" else {}
+    problem = Problem(status, refusal.slug, title, refusal.detail, **again)
+    if refusal.field is not None:
+        problem.errors = [{"where": f"body.{refusal.field}", "reason": refusal.detail}]
+    return problem

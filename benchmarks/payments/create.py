@@ -1,0 +1,120 @@
+"""A charge through our API against the bare gateway call, in turns of a few seconds, both in open loop.
+
+What is added is the difference of their percentiles. Each turn has its own arrivals, which know nothing of
+one another; whoever comes while others are served waits, and that counts.
+"""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from benchmarks.payments.load import ROOT, Answers, Plan, arrivals, percentile, request, send
+from benchmarks.payments.stage import AMOUNT_MINOR, Cores, Stage, check, stage
+
+RATE = 100.0
+TURN = 500  # requests
+TURNS = 4
+CONNECTIONS = 64
+PATH = "/api/v1/payments/create"
+
+
+@dataclass
+class Round:
+    """Latencies of one round in seconds, all turns together, and how busy the cores were in our turns."""
+
+    ours: list[float] = field(default_factory=list)
+    bare: list[float] = field(default_factory=list)
+    cores: list[tuple[float, float]] = field(default_factory=list)
+
+    def added(self, share: float) -> float:
+        """Milliseconds that our API adds at a percentile."""
+        return percentile(self.ours, share) - percentile(self.bare, share)
+
+    @property
+    def others(self) -> float:
+        """Cores that other work on the machine kept busy meanwhile."""
+        return median(others for _, others in self.cores)
+
+
+def measure(folder: Path, rounds: int) -> list[Round]:
+    """Each round on the same stage, after a turn of each that is not timed. Raises WrongAnswer."""
+    with stage(folder, api=True) as on:
+        _turn(on, "W", Round())
+        made = []
+        for number in range(rounds):
+            result = Round()
+            for turn in range(TURNS):
+                _turn(on, f"{number}-{turn}", result)
+            made.append(result)
+        _check_books(on, (rounds * TURNS + 1) * TURN)
+    return made
+
+
+def _turn(on: Stage, name: str, result: Round) -> None:
+    """The bare calls, then ours, by equal timetables."""
+    times = arrivals(RATE, TURN, f"create {name}")
+    result.bare += _bare(name, times)
+    cores = Cores()
+    answers = _ours(on, name, times)
+    result.cores.append(cores.look())
+    check(answers.count(201) == TURN, f"{TURN - answers.count(201)} of {TURN} were not created")
+    result.ours += answers.latencies
+
+
+def _ours(on: Stage, name: str, times: list[float]) -> Answers:
+    assert on.api_port is not None
+    headers = [("Authorization", f"Bearer {on.api_key}"), ("Content-Type", "application/json")]
+    orders = [request("POST", PATH, json.dumps(order(f"OURS-{name}-{one}")).encode(), headers) for one in range(TURN)]
+    return send(Plan(on.api_port, orders, CONNECTIONS, times))
+
+
+def _bare(name: str, times: list[float]) -> list[float]:
+    plan = {"references": [f"BARE-{name}-{one}" for one in range(TURN)], "arrivals": times}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.payments.bare_calls"],
+        input=json.dumps(plan),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    latencies: list[float] = json.loads(done.stdout)
+    return latencies
+
+
+def order(reference: str) -> dict[str, object]:
+    """A request for a payment."""
+    return {
+        "reference": reference,
+        "gateway": "gopay",
+        "amount": AMOUNT_MINOR // 100,
+        "currency": "IDR",
+        "learner": {
+            "id": f"learner-{reference}",
+            "name": "Siti Rahma",
+            "email": "siti@example.id",
+            "phone": "081234567890",
+        },
+        "description": "Welding, level II",
+        "return_url": "https://platform.example/orders/1",
+    }
+
+
+def _check_books(on: Stage, count: int) -> None:
+    """Every payment is pending here, and has exactly one charge there."""
+    charges = on.sandbox.get("/_sandbox/payments", params={"gateway": "gopay"}).raise_for_status().json()
+    ours = [one for one in charges if one["reference"].startswith("OURS-")]
+    check(len(ours) == count, f"the gateway has {len(ours)} charges of {count} payments")
+    check(all(one["charges"] == 1 for one in charges), "the gateway has two charges of one payment")
+    check(
+        {one["gateway_reference"] for one in ours} == _pending(on),
+        "the pending payments of the ledger are not the charges of the gateway",
+    )
+
+
+def _pending(on: Stage) -> set[str]:
+    listed = on.scalar("SELECT string_agg(gateway_reference, ' ') FROM payments WHERE status = 'pending'")
+    return set((listed or "").split())

@@ -1,0 +1,253 @@
+"""Create a payment: our row first, then the gateway's charge; an answer that never came is `unknown`.
+
+Whatever dies in between, the same request again finds the row, asks the gateway, and never charges twice:
+the reference and the key of the call stay the same.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from checkout import ask, timetable
+from checkout.gateways import gateway, notify_url
+from common import clock, money
+from common.errors import Ambiguous, AuthFailed, ProviderError, Rejected
+from providers.base import Capabilities, Charge, ChargeOrder, Gateway, Learner
+from records import charge, payment
+from records.charge import Wanted
+from records.db import unit_of_work
+from records.payment import Payment
+from records.sealed import unseal_json
+
+log = logging.getLogger("jembatan.checkout")
+AT_ONCE = 48  # charges under way at one gateway and process: a slow gateway must not stop the others
+_slots: dict[str, threading.BoundedSemaphore] = {}
+_slots_lock = threading.Lock()
+
+
+class Refusal(Exception):
+    """A request that cannot be worked. slug: its stable kind; field: which member; detail: what to do."""
+
+    def __init__(self, slug: str, field: str | None, detail: str) -> None:
+        self.slug = slug
+        self.field = field
+        self.detail = detail
+        super().__init__(detail)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a request for a payment says of the charge itself."""
+
+    gateway: str
+    amount_minor: int
+    expires_in: int | None
+    has_phone: bool
+
+
+def check(terms: Terms) -> int:
+    """Hold a request against what its gateway can do; returns the seconds it lives. Raises Refusal."""
+    can = gateway(terms.gateway).capabilities
+    if can.needs_linking:
+        raise Refusal(
+            "linking-required",
+            "gateway",
+            f"{terms.gateway} needs a linked account in its present profile, and linking is not offered yet.",
+        )
+    least, most = can.amount_minor
+    if not least <= terms.amount_minor <= most:
+        limits = f"{money.rupiah(least)} to {money.rupiah(most)}"
+        raise Refusal("amount-outside-limits", "amount", f"{terms.gateway} takes {limits} at once.")
+    if can.needs_phone and not terms.has_phone:
+        raise Refusal(
+            "phone-required", "learner.phone", f"{terms.gateway} sends its request to the learner's phone."
+        )
+    seconds = can.default_expiry_seconds if terms.expires_in is None else terms.expires_in
+    shortest, longest = can.expiry_seconds
+    if not shortest <= seconds <= longest:
+        raise Refusal(
+            "expiry-outside-limits",
+            "expires_in",
+            f"{terms.gateway} lets a payment live from {shortest} to {longest} seconds.",
+        )
+    return seconds
+
+
+def create(wanted: Wanted) -> Payment:
+    """The payment that a client asks for: charged now, or as it is where the request was made before.
+
+    Raises Refusal (`reference-reused`, `idempotency-key-reused`, `reference-taken`, `still-running`,
+    `gateway-busy`).
+    """
+    opened = gateway(wanted.gateway)
+    with _slot(wanted.gateway):
+        with unit_of_work() as session:
+            outcome, found = charge.begin(
+                session,
+                wanted,
+                left_alone_for=ask.left_alone_for(wanted.gateway),
+                first_question_after=ask.first_after(wanted.gateway),
+            )
+            if outcome not in ("new", "again", "known") or found is None:
+                raise _refused(outcome)
+        if outcome == "known":
+            return found
+        try:
+            return _charge(opened, found.id, was_tried=outcome == "again")
+        finally:
+            with unit_of_work() as session:
+                charge.release(session, found.id)
+
+
+def order_of(found: Payment, learner: dict[str, Any]) -> ChargeOrder:
+    """What the gateway is asked for; the same payment always gives the same order."""
+    assert found.external_id is not None
+    assert found.expires_at is not None
+    return ChargeOrder(
+        reference=found.reference,
+        external_id=found.external_id,
+        amount_minor=found.amount_minor,
+        currency=found.currency,
+        description=found.description or found.reference,
+        created_at=found.created_at,
+        expires_at=found.expires_at,
+        return_url=found.return_url or "",
+        notify_url=notify_url(found.gateway),
+        learner=Learner(**learner),
+        program_code=found.program_code,
+    )
+
+
+def _charge(opened: Gateway, payment_id: UUID, *, was_tried: bool) -> Payment:
+    """Make the charge; where an earlier try may have made it, ask first. Where the gateway is known to have
+    it, the same call again brings back its answer with the learner's link, at gateways that can do that."""
+    with unit_of_work() as session:
+        found = session.get_one(Payment, payment_id)
+        order = order_of(found, unseal_json(found.learner or b""))
+    if was_tried and found.status == "unknown":
+        asked = ask.ask(payment_id, cause="status", source="create")
+        if asked.said is None or asked.payment.status not in ("unknown", "pending"):
+            return asked.payment
+        found = asked.payment
+    try:
+        made = opened.create_charge(order)
+    except (Rejected, AuthFailed) as error:
+        if found.status == "pending":
+            return found  # what it has it does not refuse: only the link cannot be had twice
+        return _denied(payment_id, error)
+    except ProviderError as error:
+        found = _unknown(payment_id, error)
+        if was_tried or found.status != "pending":
+            return found
+        return _charge(opened, payment_id, was_tried=True)  # a notification was faster than the answer
+    return _record(payment_id, made, opened.capabilities)
+
+
+def _record(payment_id: UUID, made: Charge, can: Capabilities) -> Payment:
+    """Keep what the gateway answered: its reference, and what the learner does next."""
+    with unit_of_work() as session:
+        found = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+        found.gateway_reference = made.gateway_reference or found.gateway_reference
+        found.actions = [
+            {name: value for name, value in asdict(action).items() if value is not None}
+            for action in made.actions
+        ]
+        if made.expires_at is not None:
+            found.expires_at = made.expires_at
+        first = timedelta(seconds=can.first_status_after)
+        found.next_status_at = timetable.next_question(clock.now(), found.created_at, found.expires_at, first)
+        found.busy_by = None
+        # Only the status or a notification says that money has come: a charge alone is pending at most.
+        state = made.state if made.state in ("denied", "expired", "cancelled") else "pending"
+        payment.apply(
+            session,
+            payment_id,
+            state,
+            cause="charge",
+            source="create",
+            note=f"The gateway has the charge and says {made.word}.",
+            evidence=made.raw,
+            reason=f"the gateway says {made.word}" if state == "denied" else None,
+        )
+        return found
+
+
+def _denied(payment_id: UUID, error: ProviderError) -> Payment:
+    if isinstance(error, AuthFailed):
+        log.error("a charge was refused for our key, clock or contract: %s", error)
+    with unit_of_work() as session:
+        payment.apply(
+            session,
+            payment_id,
+            "denied",
+            cause="charge",
+            source="create",
+            note=f"The gateway refused the charge: {error}. Nothing was taken.",
+            reason=str(error),
+        )
+        return session.get_one(Payment, payment_id)
+
+
+def _unknown(payment_id: UUID, error: ProviderError) -> Payment:
+    """No answer: it may have happened. Where the gateway has no such charge although it knows the call's
+    number, the number is spent and the next try needs another."""
+    is_spent = isinstance(error, Ambiguous) and (error.code or "").startswith("409")
+    if is_spent:
+        is_spent = ask.ask(payment_id, cause="status", source="create").result == "not_found"
+    with unit_of_work() as session:
+        moved = payment.apply(
+            session,
+            payment_id,
+            "unknown",
+            cause="charge",
+            source="create",
+            note=f"No answer to the charge ({error}). Whether the gateway has it is asked from now on.",
+        )
+        found = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+        if not moved and found.status == "unknown":
+            note = f"No answer to another try ({error})."
+            payment.remark(session, payment_id, note, cause="charge", source="create")
+        if is_spent:
+            found.external_id = session.scalar(charge.NEXT_EXTERNAL_ID)
+        return found
+
+
+def _refused(outcome: charge.Outcome) -> Refusal:
+    match outcome:
+        case "running":
+            return Refusal(
+                "still-running",
+                None,
+                "The first request for this payment is still under way. Repeat this one.",
+            )
+        case "key_reused":
+            return Refusal(
+                "idempotency-key-reused",
+                "Idempotency-Key",
+                "This key was used for another request. Take a new key for a new payment.",
+            )
+        case "taken":
+            return Refusal("reference-taken", "reference", "This reference is in use. Take another one.")
+        case _:
+            return Refusal(
+                "reference-reused",
+                "reference",
+                "This reference was used with another body. Take a new reference for a new payment.",
+            )
+
+
+@contextmanager
+def _slot(name: str) -> Iterator[None]:
+    with _slots_lock:
+        slot = _slots.setdefault(name, threading.BoundedSemaphore(AT_ONCE))
+    if not slot.acquire(timeout=2):
+        raise Refusal("gateway-busy", None, f"{name} answers slowly at the moment. Repeat the request.")
+    try:
+        yield
+    finally:
+        slot.release()

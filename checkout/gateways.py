@@ -1,0 +1,82 @@
+"""The gateways, kept open as long as this process lives, with the tokens that all processes share."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from common import clock
+from common.settings import Gateway as Section
+from common.settings import settings
+from providers.base import Gateway
+from providers.payments import open_gateway
+from providers.tokens import Token
+from records import gateway_token
+from records.db import connection
+
+_RENEW_BEFORE = timedelta(seconds=60)
+_open: dict[str, tuple[Section, Gateway]] = {}
+_opening = threading.Lock()
+
+
+def gateway(name: str) -> Gateway:
+    """The gateway of that name, opened on first use; raises KeyError for no gateway."""
+    config = settings().gateway(name)
+    with _opening:
+        kept = _open.get(name)
+        if kept is None or kept[0] is not config:
+            if kept is not None:
+                kept[1].close()
+            kept = _open[name] = (config, open_gateway(name, SharedTokens()))
+        return kept[1]
+
+
+def close_all() -> None:
+    """Give all connections back."""
+    with _opening:
+        for _, opened in _open.values():
+            opened.close()
+        _open.clear()
+
+
+def notify_url(name: str) -> str:
+    """Where a gateway sends its notifications."""
+    return settings().page_url(f"/api/v1/payments/callback/{name}")
+
+
+class SharedTokens:
+    """Gateways' tokens in the database, sealed: one renewal at a time, whatever the threads and processes.
+
+    Each process remembers what it read, so that a call costs no query while the token is good.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, Token] = {}
+        self._lock = threading.Lock()
+
+    def current(self, name: str, renew: Callable[[], Token], *, refused: str | None = None) -> str:
+        """The token of that name; renewed where it is missing, about to end, or the one that was refused."""
+        known = self._read.get(name)
+        if known is not None and _is_good(known, refused):
+            return known.value
+        with self._lock:
+            known = self._read.get(name)
+            if known is None or not _is_good(known, refused):
+                known = self._read[name] = self._shared(name, renew, refused)
+            return known.value
+
+    def _shared(self, name: str, renew: Callable[[], Token], refused: str | None) -> Token:
+        """Read, or renew while others wait: an advisory lock of the session, no transaction stays open."""
+        with connection() as db:
+            db.commit()
+            db.autocommit = True
+            gateway_token.lock(db, name)
+            kept = gateway_token.kept(db, name)
+            if kept is not None and _is_good(Token(*kept), refused):
+                return Token(*kept)
+            made = renew()
+            gateway_token.keep(db, name, made.value, made.expires_at)
+            return made
+
+
+def _is_good(token: Token, refused: str | None) -> bool:
+    return token.value != refused and clock.now() < token.expires_at - _RENEW_BEFORE

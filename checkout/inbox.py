@@ -1,0 +1,213 @@
+"""Work what gateways told us: hold each claim against our payment, confirm it where its signature leaves
+something out, and move the payment through its one door. Any order, any number of copies, same end."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from checkout import ask
+from checkout.ask import Asked
+from checkout.gateways import gateway as open_gateway
+from common import clock, money
+from records import notification, payment
+from records.db import database_url, engine, unit_of_work
+from records.notification import Notification
+from records.payment import ENDS_UNPAID, PAID, Payment, PaymentStatus, route
+
+log = logging.getLogger("jembatan.inbox")
+# Claims of one batch are applied in the order in which they can have happened, not in which they came.
+_ORDER = {
+    name: number
+    for number, name in enumerate(
+        ("pending", "expired", "cancelled", "denied", "paid", "partially_refunded", "refunded", "reversed")
+    )
+}
+CAUSE = "notification"
+
+
+def work(gateway: str, reference: str) -> None:
+    """Work all that waits for one reference. Does nothing where another process is at it."""
+    with _alone(gateway, reference) as is_ours:
+        if not is_ours:
+            return
+        with unit_of_work() as session:
+            rest = _sieve(session, gateway, reference)
+        if rest is None:
+            return
+        found, must_ask = rest
+        asked = ask.ask(found.id, cause=CAUSE, source=f"notification of {gateway}") if must_ask else None
+        with unit_of_work() as session:
+            _apply(session, gateway, reference, found, asked)
+
+
+def _sieve(session: Session, gateway: str, reference: str) -> tuple[Payment, bool] | None:
+    """Put aside what cannot be about our payment. Returns the payment and whether the gateway must be asked;
+    None where nothing is left."""
+    waiting = notification.of_reference(session, gateway, reference)
+    found = session.scalars(sa.select(Payment).filter_by(gateway=gateway, reference=reference)).first()
+    if found is None:
+        for one in waiting:
+            notification.quarantine(one, None, notification.UNKNOWN_ORDER)
+        return None
+    left = []
+    for one in waiting:
+        difference = _difference(one, found)
+        if difference is None:
+            left.append(one)
+            continue
+        notification.quarantine(one, found.id, difference)
+        note = f"A rightly signed notification was put aside: {difference}. Nothing was moved by it."
+        payment.remark(session, found.id, note, cause=CAUSE, source=f"notification {one.id}")
+    if not left:
+        return None
+    return found, any(_needs_answer(one, found) for one in left)
+
+
+def _apply(session: Session, gateway: str, reference: str, found: Payment, asked: Asked | None) -> None:
+    """Deal with what is left: by the gateway's answer where it was asked, else by the claims themselves."""
+    waiting = [
+        one
+        for one in notification.of_reference(session, gateway, reference)
+        if _difference(one, found) is None
+    ]
+    for one in sorted(waiting, key=lambda one: (_ORDER.get(one.claimed, -1), one.id)):
+        now = session.get_one(Payment, found.id, with_for_update=True, populate_existing=True)
+        was_answered = asked is not None and asked.said is not None
+        if was_answered and asked is not None and (one.confirm or _contradicts(one, now)):
+            _close(session, one, now, asked)
+        elif not _moves(one, now):
+            notification.worked(one, now.id, f"changed nothing: the payment was {now.status} already")
+        elif _is_being_made(one, now):
+            notification.again_later(one, "the charge is being made", clock.now() + timedelta(seconds=2))
+        elif not one.confirm and not _contradicts(one, now):
+            _take(session, one, now)
+        elif asked is None:
+            notification.again_later(one, "the gateway has to be asked first")
+        else:
+            notification.again_later(one, f"not confirmed yet: {asked.why_not}", asked.may_ask_at)
+
+
+def _take(session: Session, one: Notification, now: Payment) -> None:
+    """Apply a claim whose signature covers all of it."""
+    to_status = cast(PaymentStatus, one.claimed)
+    is_over = now.expires_at is not None and clock.now() >= now.expires_at
+    if one.claimed in ("cancelled", "denied"):
+        if now.status in PAID:
+            to_status = "reversed"
+        elif is_over and not open_gateway(one.gateway).capabilities.says_expired:
+            to_status = "expired"
+    if one.claimed in ("unknown", "not_found"):
+        notification.worked(one, now.id, f"{one.word} is no word of ours: not final, changed nothing")
+        return
+    if now.gateway_reference is None:
+        now.gateway_reference = one.gateway_reference
+    moved = payment.apply(
+        session,
+        now.id,
+        to_status,
+        cause=CAUSE,
+        source=f"notification {one.id}",
+        effective_at=one.at or one.received_at,
+        note=f"The gateway told us: {one.word}.",
+    )
+    said = f"moved to {to_status}" if moved else f"changed nothing: the payment was {now.status} already"
+    notification.worked(one, now.id, said)
+
+
+def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> None:
+    """The gateway has answered; the payment stands where its answer put it."""
+    assert asked.said is not None
+    if asked.result == "differs":
+        notification.quarantine(one, now.id, f"the gateway's status is {asked.said.word} for other money")
+        return
+    if one.claimed == "paid" and not one.confirm and now.status == "denied":
+        # Both are the gateway's own words: it was paid, and is denied now.
+        payment.apply(
+            session,
+            now.id,
+            "reversed",
+            cause=CAUSE,
+            source=f"notification {one.id}",
+            effective_at=one.at or one.received_at,
+            note=f"The gateway told us {one.word} and now says {asked.said.word}: taken back after payment.",
+            is_confirmed=True,
+        )
+        notification.worked(one, now.id, "moved to reversed")
+        return
+    agrees = one.claimed == now.status
+    verdict = "confirmed" if agrees else f"not confirmed: the gateway's status is {asked.said.word}"
+    notification.worked(one, now.id, f"{verdict}; the payment is {now.status}")
+    if not agrees and one.claimed in PAID and now.status not in PAID:
+        note = f"A notification claims {one.word}; asked, the gateway says {asked.said.word}. Nothing moved."
+        payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
+
+
+def _difference(one: Notification, found: Payment) -> str | None:
+    """In what a claim differs from our payment, so that it cannot be about it."""
+    if one.merchant_differs:
+        return "it names another merchant"
+    if one.amount_minor is None:
+        return "its amount is not written as this gateway writes amounts"
+    if one.amount_minor != found.amount_minor:
+        return (
+            f"it says {money.rupiah(one.amount_minor)}, and we asked for {money.rupiah(found.amount_minor)}"
+        )
+    if one.currency != found.currency:
+        return "it says another currency than ours"
+    return None
+
+
+def _needs_answer(one: Notification, found: Payment) -> bool:
+    """Whether the gateway must be asked before this claim can be dealt with."""
+    must = one.confirm or _contradicts(one, found)
+    return must and _moves(one, found) and not _is_being_made(one, found)
+
+
+def _moves(one: Notification, found: Payment) -> bool:
+    """Whether a claim could change anything, if it were true; most repeated and late ones could not."""
+    if one.claimed in ("cancelled", "denied") and found.status in PAID:
+        return True
+    return bool(route(found.status, one.claimed, is_confirmed=True))
+
+
+def _is_being_made(one: Notification, found: Payment) -> bool:
+    """The gateway tells us of a charge whose answer we are just waiting for."""
+    return one.claimed == "pending" and found.busy_by is not None and found.status == "created"
+
+
+def _contradicts(one: Notification, found: Payment) -> bool:
+    """Whether a claim cannot follow from where the payment stands: then the gateway itself decides."""
+    return found.status in ENDS_UNPAID and one.claimed in PAID
+
+
+@contextmanager
+def _alone(gateway: str, reference: str) -> Iterator[bool]:
+    """One process at a time works a reference; a killed one gives it up with its database session."""
+    digest = hashlib.sha256(f"{gateway} {reference}".encode()).digest()
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    with engine(database_url()).connect().execution_options(isolation_level="AUTOCOMMIT") as session:
+        got = session.scalar(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
+        try:
+            yield bool(got)
+        finally:
+            if got:
+                session.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": key})
+
+
+def set_back(gateway: str, reference: str) -> None:
+    """Let what waits for a reference wait a while longer: working it failed."""
+    with unit_of_work() as session:
+        for one in notification.of_reference(session, gateway, reference):
+            notification.again_later(one, "working it failed; the log of the API tells more")
+
+
+def waiting(limit: int = 200) -> Sequence[tuple[str, str]]:
+    """Gateway and reference of what waits."""
+    with unit_of_work() as session:
+        return notification.due_references(session, limit)

@@ -1,0 +1,56 @@
+"""Access tokens that gateways give us, kept until a little before their end and shared by all threads.
+
+A store is a Protocol, so that several processes can share one token through a database: a gateway may count
+how often it is asked, and some let only the newest token live.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from common import clock
+
+RENEW_BEFORE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and the moment of its end (aware). The text is a secret: it is never printed."""
+
+    value: str = field(repr=False)
+    expires_at: datetime
+
+    def is_good(self, now: datetime) -> bool:
+        """Whether it lives long enough for another call."""
+        return now < self.expires_at - RENEW_BEFORE
+
+
+class TokenStore(Protocol):
+    """Where tokens are kept between calls, by name."""
+
+    def current(self, name: str, renew: Callable[[], Token], *, refused: str | None = None) -> str:
+        """A token that lives: the kept one, or a new one from `renew` where there is none, where it is about
+        to end, or where it is the one that was `refused`. Renews one at a time; raises what `renew` raises.
+        """
+        ...
+
+
+class MemoryTokens:
+    """The tokens of this process."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, Token] = {}
+        self._renewing: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def current(self, name: str, renew: Callable[[], Token], *, refused: str | None = None) -> str:
+        """See TokenStore; who waits for another's renewal gets its token."""
+        with self._lock:
+            one_at_a_time = self._renewing.setdefault(name, threading.Lock())
+        with one_at_a_time:
+            kept = self._tokens.get(name)
+            if kept is None or kept.value == refused or not kept.is_good(clock.now()):
+                kept = self._tokens[name] = renew()
+            return kept.value

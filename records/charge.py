@@ -1,0 +1,206 @@
+"""The charge of a payment at its gateway, as we keep it: begun once, answered, and asked about in time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from common import clock
+from records import liveness, notification, payment
+from records.db import Base
+from records.payment import NOT_FINAL, Payment, PaymentEvent
+from records.sealed import keyed_hash, seal_json
+
+Outcome = Literal["new", "again", "running", "known", "other_body", "key_reused", "taken"]
+NEXT_EXTERNAL_ID = sa.select(sa.func.next_external_id())
+ONE_QUESTION_A = timedelta(seconds=1)
+_PAYER_MAY_BE_AT_IT = timedelta(hours=2)
+
+
+class IdempotencyKey(Base):
+    """A key that a client gave to one request, for good."""
+
+    __tablename__ = "idempotency_keys"
+    client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
+    fingerprint: Mapped[bytes] = mapped_column(sa.LargeBinary)
+    payment_id: Mapped[UUID | None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A payment that a client asks for. body: the whole request, for its fingerprint; learner: who pays."""
+
+    client_id: UUID
+    reference: str
+    gateway: str
+    amount_minor: int
+    currency: str
+    learner: dict[str, Any] = field(repr=False)
+    program_code: str | None
+    description: str
+    return_url: str
+    lives_seconds: int
+    body: bytes = field(repr=False)
+    idempotency_key: str | None = None
+
+
+def begin(
+    session: Session, wanted: Wanted, *, left_alone_for: timedelta, first_question_after: timedelta
+) -> tuple[Outcome, Payment | None]:
+    """Open the payment, or find the one there is; the row lock is held until the caller commits.
+
+    `new` and `again` are the caller's to charge: it has marked the row as its own (`release` gives it up).
+    `again`: an earlier try ended without an answer. `running`: somebody is at it now. `known`: there is an
+    answer, or it is too early to ask. `other_body`, `key_reused`: the reference or the key names another
+    request; `taken`: the reference is another client's.
+    """
+    fingerprint = keyed_hash("request", wanted.body)
+    if wanted.idempotency_key is not None and not _is_same_key(session, wanted, fingerprint):
+        return "key_reused", None
+    now = clock.now()
+    made = session.scalar(
+        insert(Payment)
+        .values(
+            reference=wanted.reference,
+            gateway=wanted.gateway,
+            amount_minor=wanted.amount_minor,
+            currency=wanted.currency,
+            status="created",
+            created_at=now,
+            client_id=wanted.client_id,
+            learner_id=wanted.learner["id"],
+            learner=seal_json(wanted.learner),
+            program_code=wanted.program_code,
+            description=wanted.description,
+            return_url=wanted.return_url,
+            fingerprint=fingerprint,
+            external_id=sa.func.next_external_id(),
+            expires_at=now + timedelta(seconds=wanted.lives_seconds),
+            busy_by=liveness.own_number(),
+            next_status_at=now + first_question_after,
+        )
+        .on_conflict_do_nothing(index_elements=["reference"])
+        .returning(Payment.id)
+    )
+    found = session.scalars(
+        sa.select(Payment).where(Payment.reference == wanted.reference).with_for_update()
+    ).one()
+    if made is not None:
+        notification.join_payment(session, wanted.gateway, [wanted.reference])
+        session.add(
+            PaymentEvent(
+                payment_id=made,
+                cause="api",
+                source="create",
+                to_status="created",
+                note="The platform asked for the payment.",
+            )
+        )
+        return "new", found
+    if found.client_id != wanted.client_id:
+        return "taken", None
+    if found.fingerprint != fingerprint:
+        return "other_body", None
+    return _known(session, found, now, left_alone_for), found
+
+
+def release(session: Session, payment_id: UUID) -> None:
+    """Nobody is at the payment's charge any more."""
+    session.execute(sa.update(Payment).where(Payment.id == payment_id).values(busy_by=None))
+
+
+def may_ask(session: Session, payment_id: UUID) -> bool:
+    """The right to ask the gateway about a payment: one question a second, whoever asks."""
+    now = clock.now()
+    asked = sa.or_(Payment.asked_at.is_(None), Payment.asked_at <= now - ONE_QUESTION_A)
+    got = session.execute(
+        sa.update(Payment).where(Payment.id == payment_id, asked).values(asked_at=now).returning(Payment.id)
+    )
+    return got.first() is not None
+
+
+def due(session: Session, gateway: str, before: datetime, limit: int) -> list[Payment]:
+    """Payments of a gateway whose status is to be asked by then: those that a payer may be at first, then
+    the longest due. A ledger of old ones that was taken over must not keep the new ones waiting."""
+    return list(
+        session.scalars(
+            sa.select(Payment)
+            .where(Payment.gateway == gateway, Payment.next_status_at <= before)
+            .order_by(Payment.created_at < before - _PAYER_MAY_BE_AT_IT, Payment.next_status_at)
+            .limit(limit)
+        )
+    )
+
+
+def asked(session: Session, times: Sequence[tuple[UUID, datetime | None]], answered: Sequence[UUID]) -> None:
+    """Note for many payments at once when to ask them next, and that some were answered."""
+    if not times:
+        return
+    session.execute(
+        sa.text(
+            "UPDATE payments p SET next_status_at = n.at, asked_at = :now,"
+            " answered_at = CASE WHEN p.id = ANY(:answered) THEN :now ELSE answered_at END"
+            " FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[])) AS n(id, at) WHERE p.id = n.id"
+        ),
+        {
+            "now": clock.now(),
+            "ids": [one for one, _ in times],
+            "times": [at for _, at in times],
+            "answered": list(answered),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class OpenCharges:
+    """How many payments of live charges are not final, and since when the oldest of them is."""
+
+    count: int
+    oldest: datetime | None
+
+
+def still_open(session: Session) -> OpenCharges:
+    """All payments that wait for a gateway's last word."""
+    count, oldest = session.execute(
+        sa.select(sa.func.count(), sa.func.min(Payment.created_at)).where(
+            Payment.next_status_at.is_not(None), Payment.status.in_(NOT_FINAL)
+        )
+    ).one()
+    return OpenCharges(count, oldest)
+
+
+def _known(session: Session, found: Payment, now: datetime, left_alone_for: timedelta) -> Outcome:
+    """What a repeated request may do with the payment that is there."""
+    if found.busy_by is not None and liveness.is_alive(session, found.busy_by):
+        return "running"
+    if found.status == "created":
+        found.busy_by = None
+        payment.apply(
+            session,
+            found.id,
+            "unknown",
+            cause="repair",
+            source="create",
+            note="The process that was at the charge died; whether the gateway has it is not known.",
+        )
+    has_no_answer = found.status == "unknown" or (found.status == "pending" and found.actions is None)
+    if not has_no_answer or now < found.created_at + left_alone_for:
+        return "known"
+    found.busy_by = liveness.own_number()
+    return "again"
+
+
+def _is_same_key(session: Session, wanted: Wanted, fingerprint: bytes) -> bool:
+    session.execute(
+        insert(IdempotencyKey)
+        .values(client_id=wanted.client_id, key=wanted.idempotency_key, fingerprint=fingerprint)
+        .on_conflict_do_nothing()
+    )
+    kept = session.get_one(IdempotencyKey, (wanted.client_id, wanted.idempotency_key))
+    return kept.fingerprint == fingerprint

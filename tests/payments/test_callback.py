@@ -1,0 +1,170 @@
+"""What gateways tell us: only the rightly signed is taken, once, and nothing but the truth is paid."""
+
+import itertools
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from till import Till, order, wait_until
+
+from common.settings import GATEWAYS
+from records.db import unit_of_work
+from records.notification import Notification
+
+
+def notifications(reference: str | None = None) -> list[Notification]:
+    with unit_of_work() as session:
+        query = sa.select(Notification).order_by(Notification.id)
+        return list(session.scalars(query if reference is None else query.filter_by(reference=reference)))
+
+
+def paid_quietly(till: Till, gateway: str) -> dict[str, Any]:
+    """A payment that is paid at the gateway, which has told nobody."""
+    till.quiet(gateway)
+    made = till.create(gateway)
+    till.act(made, "pay", notify=False)
+    return made
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_one_notification_a_hundred_times_at_once_is_one_change(till: Till, gateway: str) -> None:
+    made = paid_quietly(till, gateway)
+    message = till.signed(made)
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: till.deliver(message), range(100)))
+    assert {answer.status_code for answer in answers} == {200}
+    now = till.becomes(made, "paid")
+    assert [event["to_status"] for event in now["events"]] == ["created", "pending", "paid"]
+    assert len(notifications(made["reference"])) == 1
+
+
+def test_a_status_that_the_signature_leaves_out_is_asked_for(till: Till) -> None:
+    """GoPay's and NICEPAY's signatures do not cover the state: a forger could change it."""
+    for gateway in ("gopay", "linkaja"):
+        till.quiet(gateway)
+        made = till.create(gateway)
+        assert till.deliver(till.signed(made, state="paid")).status_code == 200
+        wait_until(lambda made=made: notifications(made["reference"])[0].state == "worked", "the desk")
+        (kept,) = notifications(made["reference"])
+        assert "not confirmed" in (kept.reason or "")
+        assert till.read(made)["status"] == "pending"
+        assert "Nothing moved" in till.read(made)["events"][-1]["note"]
+
+
+def test_a_stale_time_stamp_is_confirmed_by_asking(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    till.quiet("ovo")
+    made = till.create("ovo")
+    message = till.signed(made, state="paid", timestamp="2026-11-01T10:00:00+07:00")
+    assert till.deliver(message).status_code == 200
+    kept = wait_until(lambda: notifications(made["reference"]), "the inbox")[0]
+    assert kept.confirm
+    assert till.read(made)["status"] == "pending"
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_a_notification_of_an_order_that_we_do_not_have_is_kept_and_joined_later(
+    till: Till, gateway: str
+) -> None:
+    till.quiet(gateway)
+    template = till.create(gateway)
+    unknown = order(gateway)
+    message = till.signed(template, state="paid", reference=unknown["reference"])
+    assert till.deliver(message).status_code == 200
+    kept = wait_until(lambda: notifications(unknown["reference"]), "the inbox")
+    wait_until(lambda: notifications(unknown["reference"])[0].state == "quarantined", "the quarantine")
+    made = till.post(unknown).json()
+    wait_until(lambda: notifications(unknown["reference"])[0].payment_id is not None, "the join")
+    (joined,) = notifications(unknown["reference"])
+    assert joined.id == kept[0].id
+    assert str(joined.payment_id) == made["payment_id"]
+
+
+def test_the_dashboards_test_notification_gets_a_yes_and_changes_nothing(till: Till) -> None:
+    message = till.sandbox.post("/_sandbox/notifications/test", params={"send": "false"}).json()
+    url = str(till.http.base_url.join("/api/v1/payments/callback/gopay"))
+    assert till.deliver(message, url=url).status_code == 200
+    wait_until(lambda: notifications(), "the inbox")
+    assert [one.state for one in notifications()] == ["dropped"]
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS)
+def test_a_thousand_notifications_in_any_order_end_where_the_legal_order_ends(
+    till: Till, gateway: str
+) -> None:
+    till.quiet(gateway)
+    made = till.create(gateway)
+    messages = [till.signed(made, state="pending")]
+    till.act(made, "pay", notify=False)
+    messages.append(till.signed(made))
+    till.act(made, "refund", notify=False)
+    messages.append(till.signed(made))
+    many = [one for _, one in zip(range(1000), itertools.cycle(messages), strict=False)]
+    random.Random(7).shuffle(many)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(till.deliver, many))
+    assert {answer.status_code for answer in answers} == {200}
+    now = till.becomes(made, "refunded")
+    steps = [event["to_status"] for event in now["events"] if event["from_status"] != event["to_status"]]
+    assert steps == ["created", "pending", "paid", "refunded"]
+
+
+def test_a_settlement_that_is_denied_later_is_reversed(till: Till) -> None:
+    made = till.create("gopay")
+    till.act(made, "pay")
+    till.becomes(made, "paid")
+    till.act(made, "reverse")
+    now = till.becomes(made, "reversed")
+    assert "deny" in now["events"][-1]["note"]
+
+
+def test_qris_turned_up_later_is_known_by_its_order(till: Till) -> None:
+    made = till.create("gopay")
+    till.act(made, "pay", payment_type="qris")
+    till.becomes(made, "paid")
+
+
+def test_a_kept_notification_can_be_worked_again(till: Till, database: str) -> None:
+    from records import notification
+
+    till.quiet("gopay")
+    made = till.create()
+    till.deliver(till.signed(made, state="paid"))
+    wait_until(lambda: notifications(made["reference"])[0].state == "worked", "the desk")
+    assert till.read(made)["status"] == "pending"
+    till.act(made, "pay", notify=False)
+    with unit_of_work() as session:
+        assert notification.replay(session, notifications(made["reference"])[0].id)
+    till.becomes(made, "paid")
+
+
+def test_an_unknown_gateway_is_not_there(till: Till) -> None:
+    answer = till.http.post("/api/v1/payments/callback/dana", content=b"{}")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:jembatan:problem:not-found")
+
+
+def test_a_message_that_cannot_be_stored_is_not_acknowledged(till: Till, database: str) -> None:
+    message = till.signed(paid_quietly(till, "gopay"))
+    with psycopg.connect(database, autocommit=True) as db:
+        db.execute("ALTER TABLE notifications RENAME TO away")
+        assert till.deliver(message).status_code == 503
+        db.execute("ALTER TABLE away RENAME TO notifications")
+    assert till.deliver(message).status_code == 200
+
+
+def test_doku_takes_a_token_from_us_first(till: Till) -> None:
+    made = till.create("ovo")
+    till.act(made, "pay")
+    till.becomes(made, "paid")
+    log = till.sandbox.get("/_sandbox/notifications").json()
+    assert any(one["status"] == 200 for one in log)
+    refused = till.http.post(
+        "/api/v1/payments/callback/ovo/access-token/b2b",
+        json={"grantType": "client_credentials"},
+        headers={"X-CLIENT-KEY": "sandbox-ovo", "X-TIMESTAMP": "2026-11-25T10:00:00Z", "X-SIGNATURE": "eA=="},
+    )
+    assert refused.status_code == 401
+    none = till.http.post("/api/v1/payments/callback/gopay/access-token/b2b", content=b"{}")
+    assert none.status_code == 404

@@ -1,0 +1,134 @@
+"""The merchant's side of notifications: a real HTTP server that keeps what comes and checks signatures."""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+
+T = TypeVar("T")
+YES = (200, b'{"responseCode":"2005600","responseMessage":"Successful"}', {})
+Answer = tuple[int, bytes, dict[str, str]]
+
+
+@dataclass
+class Received:
+    """One message as it came."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def members(self) -> dict[str, Any]:
+        members: dict[str, Any] = json.loads(self.body)
+        return members
+
+    def is_rsa(self, key: RSAPublicKey, text: str) -> bool:
+        """Whether X-SIGNATURE is this key's over the text."""
+        try:
+            key.verify(base64.b64decode(self.headers["x-signature"]), text.encode(), PKCS1v15(), SHA256())
+        except InvalidSignature:
+            return False
+        return True
+
+    def is_hmac(self, secret: str, token: str) -> bool:
+        """Whether X-SIGNATURE is right for a call with this token."""
+        digest = hashlib.sha256(self.body).hexdigest()
+        text = f"POST:{self.path}:{token}:{digest}:{self.headers['x-timestamp']}"
+        right = base64.b64encode(hmac.digest(secret.encode(), text.encode(), hashlib.sha512)).decode()
+        return self.headers["x-signature"] == right
+
+
+@dataclass
+class Box:
+    """One address of the merchant. answers: given first, one by one; then always yes."""
+
+    url: str
+    received: list[Received] = field(default_factory=list)
+    tokens: list[Received] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+
+    def wait(self, count: int, seconds: float = 10) -> list[Received]:
+        """That many messages, or more if more have come."""
+        wait_until(
+            lambda: len(self.received) >= count, f"{count} messages, there are {len(self.received)}", seconds
+        )
+        return list(self.received)
+
+
+def wait_until(look: Callable[[], T], what: str, seconds: float = 10) -> T:
+    """The first true answer of `look`."""
+    until = time.monotonic() + seconds
+    while not (seen := look()):
+        assert time.monotonic() < until, f"waited in vain for {what}"
+        time.sleep(0.02)
+    return seen
+
+
+@dataclass
+class Listener:
+    """The merchant's server."""
+
+    url: str
+    boxes: dict[str, Box] = field(default_factory=dict)
+
+    def box(self, name: str = "") -> Box:
+        """A fresh address; a name makes it a known one."""
+        name = name or uuid4().hex
+        self.boxes[name] = Box(f"{self.url}/{name}")
+        return self.boxes[name]
+
+    def take(self, message: Received) -> Answer:
+        """What is answered to a message."""
+        path = message.path.partition("?")[0]
+        box = self.boxes.get(path.strip("/").split("/")[0]) or self.box(path.strip("/").split("/")[0])
+        if path.endswith("/access-token/b2b"):
+            box.tokens.append(message)
+            token = {"responseCode": "2007300", "accessToken": f"token-{len(box.tokens)}", "expiresIn": "900"}
+            return 200, json.dumps(token).encode(), {}
+        box.received.append(message)
+        return box.answers.pop(0) if box.answers else YES
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
+    """A server of its own while the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, answer, more = listener.take(Received(self.path, headers, body))
+            self.send_response(status)
+            for name, value in ({"Content-Type": "application/json"} | more).items():
+                self.send_header(name, value)
+            answer = b"" if status == 204 else answer
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    listener = Listener(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield listener
+    server.shutdown()
+    server.server_close()

@@ -1,0 +1,322 @@
+"""Live charges in the reports, the history and the truth of the day on which they were settled."""
+
+import csv
+import gzip
+import io
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from sandbox_caller import GOPAY, LINKAJA_FILES, SnapCaller
+from sandbox_listener import wait_until
+from sandbox_midtrans import MidtransCaller, charge_body
+from sandbox_profiles import ProfileCaller
+
+from sandbox.journal import Journal
+from sandbox.live import Charge, LiveBooks
+
+TODAY = (datetime.now(UTC) + timedelta(hours=7)).date()
+DAYS = {name: TODAY - timedelta(days=number) for number, name in enumerate(("today", "one", "two", "three"))}
+Through = Callable[[str, str], ProfileCaller]
+
+
+def at(day: date, clock: str = "12:00:00") -> str:
+    return f"{day}T{clock}+07:00"
+
+
+def truth(http: httpx.Client, day: date) -> dict[str, Any]:
+    found: dict[str, Any] = http.get(f"/_sandbox/days/{day}/truth.json").raise_for_status().json()
+    return found
+
+
+def added(http: httpx.Client, day: date, gateway: str, before: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """What the truth of a gateway's day has more than before, by class."""
+    after = truth(http, day)
+    totals = ("ledger_rows", "report_rows")
+    for whole in (after, after[gateway]):
+        rows = {name: whole[name] for name in totals}
+        assert all(rows.values())
+    found = {}
+    for name, one in after[gateway].items():
+        if isinstance(one, dict) and one != before[gateway][name]:
+            old = before[gateway][name]
+            found[name] = (
+                one["count"] - old["count"],
+                float(one["ledger_amount"]) - float(old["ledger_amount"]),
+                float(one["report_amount"]) - float(old["report_amount"]),
+            )
+    return found
+
+
+def gopay_rows(http: httpx.Client, day: date, *references: str) -> list[list[str]]:
+    text = http.get(f"/gopay/reports/transactions-{day}.csv", auth=GOPAY).raise_for_status().text
+    return [row for row in csv.reader(io.StringIO(text)) if row[0] in references]
+
+
+def test_a_gopay_payment_and_its_refund_are_reported_on_their_days(
+    gopay: MidtransCaller, http: httpx.Client
+) -> None:
+    one, two = DAYS["one"], DAYS["two"]
+    before_one, before_two = truth(http, one), truth(http, two)
+    made, unpaid = gopay.charge(), gopay.charge()
+    gopay.act(made, "pay", at=at(two)).raise_for_status()
+    key = f"R-{made['order_id']}"
+    http.post("/_sandbox/refunds", json={"gateway": "gopay", "confirm_after": None}).raise_for_status()
+    gopay.refund(made, refund_key=key, amount=50_000)
+    http.post("/_sandbox/refunds", json={"gateway": "gopay", "confirm_after": 0.5}).raise_for_status()
+    assert gopay_rows(http, one, key) == []
+    gopay.act(made, "confirm", at=at(one, "09:30:00")).raise_for_status()
+
+    (line,) = gopay_rows(http, two, made["order_id"], unpaid["order_id"])
+    assert line == [
+        made["order_id"],
+        made["transaction_id"],
+        "Payment",
+        "GoPay",
+        "settlement",
+        "150000.00",
+        "3000.00",
+        "IDR",
+        f"{two} 12:00:00",
+    ]
+    (back,) = gopay_rows(http, one, key, made["order_id"])
+    assert back[2:7] == ["Refund", "GoPay", "partial_refund", "50000.00", ""]
+    assert added(http, two, "gopay", before_two) == {"matched": (1, 150_000, 150_000)}
+    assert added(http, one, "gopay", before_one) == {"matched": (1, 50_000, 50_000)}
+    ledger = http.get(f"/_sandbox/days/{two}/ledger.csv").text
+    assert made["order_id"] not in ledger
+
+
+@pytest.mark.parametrize("profile", ["doku", "dana"])
+def test_an_ovo_payment_is_in_the_history(
+    through: Through, http: httpx.Client, merchant_key: RSAPrivateKey, profile: str
+) -> None:
+    day = DAYS["three"]
+    before = truth(http, day)
+    made = through("ovo", profile).charge()
+    through("ovo", profile).act(made, "pay", at=at(day, "23:59:59")).raise_for_status()
+    items = SnapCaller(http, "ovo", merchant_key).whole_history(str(day))
+    (line,) = [
+        one for one in items if one["additionalInfo"]["partnerReferenceNo"] == made["partnerReferenceNo"]
+    ]
+    assert line["dateTime"] == at(day, "23:59:59")
+    assert line["amount"] == {"value": "150000.00", "currency": "IDR"}
+    assert (line["status"], line["type"]) == ("SETTLEMENT", "PAYMENT")
+    assert line["additionalInfo"]["fee"] == {"value": "2250.00", "currency": "IDR"}
+    times = [one["dateTime"] for one in items if one["dateTime"].startswith(str(day))]
+    assert times == sorted(times)
+    assert added(http, day, "ovo", before) == {"matched": (1, 150_000, 150_000)}
+
+
+def linkaja_table(http: httpx.Client, day: date) -> list[list[str]]:
+    answer = http.get(f"/linkaja/reports/settlement-{day}.csv.gz", auth=LINKAJA_FILES).raise_for_status()
+    return list(csv.reader(io.StringIO(gzip.decompress(answer.content).decode())))
+
+
+def test_linkajas_file_and_its_total_have_live_payments(through: Through, http: httpx.Client) -> None:
+    day = DAYS["two"]
+    before, rows_before = truth(http, day), linkaja_table(http, day)
+    caller = through("linkaja", "faspay")
+    made = caller.charge()
+    caller.act(made, "pay", at=at(day)).raise_for_status()
+    rows = linkaja_table(http, day)
+    (line,) = [row for row in rows if row[0] == made["partnerReferenceNo"]]
+    assert line[1:] == [
+        made["referenceNo"],
+        "payment",
+        "paid",
+        "150000.00",
+        "2250.00",
+        "IDR",
+        at(day),
+    ]
+    assert len(rows) == len(rows_before) + 1
+    assert float(rows[-1][4]) - float(rows_before[-1][4]) == 150_000
+    assert added(http, day, "linkaja", before) == {"matched": (1, 150_000, 150_000)}
+
+
+def test_a_refund_of_the_dashboard_is_missing_in_the_ledger(through: Through, http: httpx.Client) -> None:
+    day = DAYS["one"]
+    before = truth(http, day)
+    caller = through("linkaja", "nicepay")
+    made = caller.charge()
+    caller.act(made, "pay", at=at(DAYS["two"]))
+    caller.act(made, "refund", at=at(day)).raise_for_status()
+    assert added(http, day, "linkaja", before) == {"missing_in_ledger": (1, 0, 150_000)}
+
+
+def test_what_is_reversed_on_the_same_day_is_reported_so(gopay: MidtransCaller, http: httpx.Client) -> None:
+    day = DAYS["two"]
+    same, later = gopay.charge(), gopay.charge()
+    for made in (same, later):
+        gopay.act(made, "pay", at=at(day))
+    gopay.act(same, "reverse", at=at(day, "13:00:00"))
+    gopay.act(later, "reverse", at=at(DAYS["one"]))
+    ((_, _, _, _, status, _, fee, *_),) = gopay_rows(http, day, same["order_id"])
+    assert (status, fee) == ("chargeback", "")
+    ((_, _, _, _, status, _, fee, *_),) = gopay_rows(http, day, later["order_id"])
+    assert (status, fee) == ("settlement", "3000.00")
+
+
+def test_another_amount_than_asked_for_is_a_mismatch(gopay: MidtransCaller, http: httpx.Client) -> None:
+    day = DAYS["one"]
+    before = truth(http, day)
+    made = gopay.charge()
+    gopay.act(made, "pay", at=at(day), amount="150001.00").raise_for_status()
+    assert gopay.status(made)["gross_amount"] == "150001.00"
+    assert added(http, day, "gopay", before) == {"amount_mismatch": (1, 150_000, 150_001)}
+
+
+def test_a_refund_of_a_generated_payment_adds_only_itself(gopay: MidtransCaller, http: httpx.Client) -> None:
+    day, paid_on = DAYS["one"], DAYS["three"]
+    lines = http.get(f"/_sandbox/days/{paid_on}/ledger.csv").text.splitlines()
+    row = next(line.split(",") for line in lines[200:] if ",gopay," in line and ",paid," in line)
+    before, before_paid = truth(http, day), truth(http, paid_on)
+    http.post("/_sandbox/refunds", json={"gateway": "gopay", "confirm_after": None}).raise_for_status()
+    key = f"R-{uuid4().hex[:12]}"
+    assert gopay.refund({"order_id": row[0]}, refund_key=key)["status_code"] == "200"
+    http.post("/_sandbox/refunds", json={"gateway": "gopay", "confirm_after": 0.5}).raise_for_status()
+    gopay.act({"order_id": row[0]}, "confirm", at=at(day)).raise_for_status()
+    amount = float(row[3])
+    assert added(http, day, "gopay", before) == {"matched": (1, amount, amount)}
+    assert truth(http, paid_on) == before_paid
+
+
+def test_what_is_settled_today_is_in_no_report_yet(gopay: MidtransCaller, http: httpx.Client) -> None:
+    made = gopay.paid()
+    answer = http.get(f"/gopay/reports/transactions-{DAYS['today']}.csv", auth=GOPAY)
+    assert answer.status_code == 404
+    assert gopay_rows(http, DAYS["one"], made["order_id"]) == []
+
+
+@pytest.mark.parametrize(
+    ("act", "details", "status"),
+    [
+        ("pay", {"at": "2099-01-01T10:00:00+07:00"}, 422),
+        ("pay", {"at": "2026-11-20T10:00:00"}, 422),
+        ("pay", {"amount": 0}, 422),
+        ("pay", {"when": "now"}, 422),
+        ("cancel", {"payment_type": "qris"}, 422),
+        ("deny", {"amount": 5}, 422),
+        ("refund", {}, 409),
+        ("reverse", {}, 409),
+        ("fly", {}, 422),
+    ],
+)
+def test_an_act_that_cannot_be_is_refused(
+    gopay: MidtransCaller, act: str, details: dict[str, Any], status: int
+) -> None:
+    made = gopay.charge()
+    assert gopay.act(made, act, **details).status_code == status
+    assert gopay.book(made)["state"] == "pending"
+    assert gopay.act({"order_id": "nobody"}, "pay").status_code == 404
+
+
+def test_the_books_of_a_charge_tell_everything(gopay: MidtransCaller, http: httpx.Client) -> None:
+    made = gopay.charge()
+    gopay.act(made, "pay", at="2026-11-20T10:00:00+07:00")
+    gopay.act(made, "refund", amount=50_000)
+    book = gopay.book(made)
+    assert (book["state"], book["amount"], book["taken"]) == ("partially_refunded", "150000.00", "150000.00")
+    assert (book["settled_at"], book["charges"]) == ("2026-11-20T10:00:00+07:00", 1)
+    assert book["gateway_reference"] == made["transaction_id"]
+    (refund,) = book["refunds"]
+    assert (refund["amount"], refund["by_merchant"]) == ("50000.00", False)
+    listed = http.get("/_sandbox/payments", params={"gateway": "gopay"}).json()
+    assert book in listed
+    assert all(one["gateway"] == "gopay" for one in listed)
+
+
+# --- over a restart ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "journal.jsonl"
+
+
+def test_a_restarted_sandbox_still_knows_the_charges(
+    start_process: Callable[..., Any], journal: Path, merchant_key: RSAPrivateKey
+) -> None:
+    address, process = start_process("--journal", str(journal))
+    with httpx.Client(base_url=address, timeout=10) as http:
+        gopay, caller = MidtransCaller(http), ProfileCaller(http, "ovo", "dana", merchant_key)
+        http.post("/_sandbox/refunds", json={"gateway": "gopay", "confirm_after": 3600})
+        paid, open_one, made = gopay.charge(), gopay.charge(), caller.charge()
+        gopay.act(paid, "pay", at=at(DAYS["two"]))
+        gopay.refund(paid, refund_key="R-journal", amount=50_000)
+        caller.act(made, "deny")
+        books = [gopay.book(paid), gopay.book(open_one), caller.book(made)]
+    process.kill()
+    process.wait()
+    with journal.open("ab") as file:
+        file.write(b'{"id":"cut off in the mid')
+    assert journal.stat().st_mode & 0o777 == 0o600
+    assert b"081234567890" not in journal.read_bytes()
+
+    address, _ = start_process("--journal", str(journal))
+    with httpx.Client(base_url=address, timeout=10) as http:
+        gopay, caller = MidtransCaller(http), ProfileCaller(http, "ovo", "dana", merchant_key)
+
+        def without_address(book: dict[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in book.items() if name not in ("pay_url", "refunds")}
+
+        seen = [gopay.book(paid), gopay.book(open_one), caller.book(made)]
+        assert list(map(without_address, seen)) == list(map(without_address, books))
+        assert caller.status(made)["latestTransactionStatus"] == "05"
+        assert gopay_rows(http, DAYS["two"], paid["order_id"])
+        assert gopay.refund(paid, refund_key="R-journal", amount=50_000)["status_code"] == "200"
+        wait_until(lambda: gopay.book(paid)["refunds"][0]["confirmed_at"], "the refund to go on")
+        gopay.act(open_one, "pay").raise_for_status()
+        again = gopay.post(
+            "charge", charge_body(transaction_details={"order_id": paid["order_id"], "gross_amount": 150_000})
+        ).json()
+        assert again["status_code"] == "406"
+
+
+def test_a_charge_whose_time_ended_meanwhile_expires_at_the_start(
+    start_process: Callable[..., Any], journal: Path
+) -> None:
+    moment = datetime.now(UTC)
+    books = LiveBooks(Journal(journal))
+    charge = Charge(
+        "gopay",
+        "midtrans",
+        "T-old",
+        str(uuid4()),
+        100,
+        moment - timedelta(hours=1),
+        moment,
+        payment_type="gopay",
+    )
+    assert books.keeper
+    books.keeper.write(charge)
+    address, _ = start_process("--journal", str(journal))
+    with httpx.Client(base_url=address, timeout=10) as http:
+        gopay = MidtransCaller(http)
+        wait_until(
+            lambda: gopay.status({"order_id": "T-old"})["transaction_status"] == "expire", "the expiry"
+        )
+
+
+def test_a_journal_is_the_last_word_of_each_charge(journal: Path) -> None:
+    moment = datetime.now(UTC)
+    one, two = (
+        Charge("ovo", "doku", f"T-{name}", name, 100, moment, moment + timedelta(hours=1)) for name in "ab"
+    )
+    keeper = Journal(journal)
+    for charge in (one, two):
+        keeper.write(charge)
+    one.state, one.settled_at = "settled", moment
+    keeper.write(one)
+    assert list(Journal(journal).read()) == [one, two]
+    journal.write_bytes(journal.read_bytes()[:-20])
+    kept = list(Journal(journal).read())
+    assert [charge.state for charge in kept] == ["pending", "pending"]
+    Journal(journal).write(one)
+    assert [charge.state for charge in Journal(journal).read()] == ["settled", "pending"]
