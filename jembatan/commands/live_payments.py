@@ -50,9 +50,8 @@ def take(running: Stack, day: date) -> None:
             for gateway in GATEWAYS
             for number, price in enumerate(PRICES)
         ]
-    table = Table("wallet", "amount", "learner", "status", "known by", "history")
+    table = Table("wallet", "amount", "the learner gets", "status", "how we know")
     for one in taken:
-        steps = " → ".join(event["to_status"] for event in one.payment["events"])
         amount = money.rupiah(one.payment["amount"] * money.MINOR_PER_UNIT)
         table.add_row(
             one.payment["gateway"], amount, one.learner_does, one.payment["status"], one.told_by, steps
@@ -102,5 +101,5 @@ def _take(
         else:
             now = api.get(f"/{made['payment_id']}").raise_for_status().json()
         if now["status"] == "paid" or time.monotonic() > until:
-            return _Taken(now, does, "verify: its message was lost" if is_lost else "its notification")
+            return _Taken(now, does, "message lost, verify asked" if is_lost else "its message")
         time.sleep(0.05)
