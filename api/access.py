@@ -8,17 +8,17 @@ One `allowed` for each route: each counts as a request of its own.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import FastAPI, Request, Security
+from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from api.problems import Problem, described
+from api.problems import Problem
 from common import clock
 from records import client as clients
 from records.client import SCOPES, Client, allows
@@ -27,6 +27,9 @@ from records.db import unit_of_work
 # Counted in this process alone: several API processes let a client call so often each.
 _LIMITER = MovingWindowRateLimiter(MemoryStorage())
 
+# The problems with which a route ends that has `allowed`.
+REFUSALS = ("unauthenticated", "missing-scope", "too-many-requests")
+SCHEME = "ApiKey"
 _SAY_SO = "Send one API key as `Authorization: Bearer jbt_…`."
 _REFUSED = {
     "unknown": "The API key is not valid.",
@@ -48,7 +51,7 @@ class _ShownKey(SecurityBase):
     """The API key that a request shows, and how OpenAPI describes it."""
 
     def __init__(self) -> None:
-        self.scheme_name = "ApiKey"
+        self.scheme_name = SCHEME
         self.model = HTTPBearer(
             bearerFormat="jbt_<key id>_<secret>",
             description="An API key, which the operator hands out (`jembatan clients create`). Each endpoint "
@@ -84,9 +87,7 @@ def allowed(scope: str) -> Callable[[str], Caller]:
         _count(client)
         if not allows(client.scopes, scope):
             raise Problem(
-                403,
                 "missing-scope",
-                "Missing scope",
                 f"This needs the scope `{scope}`, which the client {client.name} does not have.",
             )
         return Caller(client.id, client.name, tuple(client.scopes))
@@ -102,9 +103,7 @@ def _count(client: Client) -> None:
     free_again = _LIMITER.get_window_stats(limit, str(client.id)).reset_time
     seconds = str(max(1, ceil(free_again - clock.now().timestamp())))
     raise Problem(
-        429,
         "too-many-requests",
-        "Too many requests",
         f"The client {client.name} may make {client.rate_per_minute:,} requests a minute; "
         f"try again in {seconds} s.",
         Retry_After=seconds,
@@ -115,35 +114,4 @@ def _count(client: Client) -> None:
 
 
 def _unauthenticated(detail: str) -> Problem:
-    return Problem(401, "unauthenticated", "Unauthenticated", detail, WWW_Authenticate="Bearer")
-
-
-def name_scopes(app: FastAPI) -> None:
-    """Let the description of each endpoint name the scope that its `allowed` asks for."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:  # it is made once, then kept
-            paths = plain()["paths"].values()
-            for operation in [one for path in paths for one in path.values() if "security" in one]:
-                (scope,) = operation["security"][0][_SHOWN_KEY.scheme_name]
-                told = operation.get("description", operation["summary"])
-                operation["description"] = f"{told}\n\nNeeds the scope `{scope}`."
-        return plain()
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
-
-def _header(kind: str, description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": kind}}
-
-
-# The `responses` of a route that has `allowed`, for its documentation.
-REFUSALS = described(401, 403, 429)
-REFUSALS[401]["headers"] = {"WWW-Authenticate": _header("string", "Always `Bearer`")}
-REFUSALS[429]["headers"] = {
-    "Retry-After": _header("integer", "Seconds until the next request is taken"),
-    "RateLimit-Limit": _header("integer", "Requests that the client may make in a minute"),
-    "RateLimit-Remaining": _header("integer", "Requests left: 0"),
-    "RateLimit-Reset": _header("integer", "The same seconds as `Retry-After`"),
-}
+    return Problem("unauthenticated", detail, WWW_Authenticate="Bearer")

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 
-from api import access, callbacks, docs, health, pages, payments, problems, processes
+from api import callbacks, docs, health, openapi, pages, payments, problems, processes
 from api.courier import Courier
 from api.desk import Desk
 from api.headers import SecurityHeaders
@@ -54,8 +54,11 @@ app = FastAPI(
     title="Jembatan",
     version=_version(),
     summary="The bridge between a vocational-training platform and its ministry, wallets and networks.",
-    description="Errors are problem details (RFC 9457) with a stable `type`. Times are UTC, business days "
-    "are those of Asia/Jakarta.",
+    description="Errors are problem details (RFC 9457) with a stable `type`; beside those that an endpoint names, "
+    "any may end with 500 `internal-error`, and a method that it does not have with 405 `method-not-allowed`. "
+    "Times are UTC, business days are those of Asia/Jakarta.",
+    openapi_tags=openapi.TAGS,
+    generate_unique_id_function=openapi.operation_id,
     docs_url=None,
     redoc_url=None,
     lifespan=_lifespan,
@@ -65,5 +68,5 @@ app.add_middleware(SecurityHeaders)
 problems.install(app)
 for _part in (health, payments, callbacks, processes, pages):
     app.include_router(_part.router)
-access.name_scopes(app)
+openapi.complete(app)
 docs.mount(app)

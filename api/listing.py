@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api import figures
 from api.figures import Figures
+from common.settings import GATEWAYS
 from deployments.names import RECONCILE_FLOW
 from records.process import ProcessRun
 from records.reconciliation import Reconciliation
@@ -129,6 +130,8 @@ def _place(cursor: str) -> tuple[date, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         day, _, gateway = text.partition(" ")
+        if gateway not in GATEWAYS:
+            raise BadCursor(cursor)
         return date.fromisoformat(day), gateway
     except (binascii.Error, UnicodeError, ValueError):
         raise BadCursor(cursor) from None

@@ -1,10 +1,7 @@
 """A payment as the API takes and shows it: every member checked, described and with an example."""
 
-import ipaddress
-import re
 from datetime import datetime
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -18,34 +15,13 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from api import return_urls
 from common.money import MAX_MINOR, MINOR_PER_UNIT
-from common.settings import GATEWAYS, settings
+from common.settings import GATEWAYS
 
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Text = Annotated[str, StringConstraints(min_length=1, pattern=_NO_CONTROL)]
 _EMAIL = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
-_APP_SCHEME = re.compile(r"[a-z][a-z0-9.+-]{2,}")
-# What a browser would run, open from its disk, or hand to another program that is no learner's app.
-_CLOSED_SCHEMES = frozenset(
-    [
-        "javascript",
-        "data",
-        "file",
-        "ftp",
-        "ftps",
-        "blob",
-        "about",
-        "vbscript",
-        "view-source",
-        "mailto",
-        "tel",
-        "sms",
-        "ws",
-        "wss",
-        "ssh",
-        "http",
-    ]
-)
 Status = Literal[
     "created", "pending", "paid", "partially_refunded", "refunded", "expired", "cancelled", "denied",
     "reversed", "unknown",
@@ -58,39 +34,12 @@ def _gateway(name: str) -> str:
     return name
 
 
-def _not_a_folder(reference: str) -> str:
-    """It stands in addresses of the gateways, where these two names mean something else."""
-    if reference in (".", ".."):
-        raise ValueError("this name cannot stand in an address")
-    return reference
-
-
-def _return_url(url: str) -> str:
-    """https, an app's own scheme, and in the sandbox http on this machine."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError:
-        raise ValueError("not an address") from None
-    if "@" in parts.netloc:
-        raise ValueError("an address with a user name is not taken")
-    if parts.scheme == "https" and host:
-        return url
-    if parts.scheme == "http" and settings().env == "sandbox" and _is_this_machine(host):
-        return url
-    if parts.scheme in (*_CLOSED_SCHEMES, "https") or not _APP_SCHEME.fullmatch(parts.scheme):
-        raise ValueError("only https, or the link of an app such as com.example.app://paid")
-    if "://" not in url:
-        raise ValueError("the link of an app has :// after its scheme")
-    return url
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+GatewayName = Annotated[
+    str, AfterValidator(_gateway), Field(examples=["gopay"], json_schema_extra={"enum": list(GATEWAYS)})
+]
+Reference = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,32}$"), Field(examples=["INV-2026-004711"])
+]
 
 
 class Learner(BaseModel):
@@ -99,14 +48,15 @@ class Learner(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: Annotated[Text, Field(max_length=64, description="The platform's id", examples=["learner-4711"])]
-    name: Annotated[Text, Field(max_length=120, examples=["Siti Rahma"])] | None = None
+    name: (
+        Annotated[Text, Field(max_length=120, description="As the wallet knows it", examples=["Siti Rahma"])]
+        | None
+    ) = None
     email: (
         Annotated[
             str,
-            StringConstraints(
-                max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
-            ),
-            Field(examples=["siti@example.id"]),
+            StringConstraints(max_length=254, pattern=_EMAIL),
+            Field(description="Some wallets ask for it", examples=["siti@example.id"]),
         ]
         | None
     ) = None
@@ -138,21 +88,11 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_ORDER]})
 
-    reference: Annotated[
-        str,
-        StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,32}$"),
-        AfterValidator(_not_a_folder),
-        Field(
-            description="Yours for this payment, sent unchanged to the gateway: 1 to 32 of "
-            "A-Z a-z 0-9 . _ ~ -. Unique; the same again is the same payment",
-            examples=["INV-2026-004711"],
-        ),
-    ]
-    gateway: Annotated[
-        str,
-        AfterValidator(_gateway),
-        Field(description="The wallet", examples=["gopay"], json_schema_extra={"enum": list(GATEWAYS)}),
-    ]
+    reference: Reference = Field(
+        description="Yours for this payment, sent unchanged to the gateway: 1 to 32 of "
+        "A-Z a-z 0-9 . _ ~ -. Unique; the same again is the same payment"
+    )
+    gateway: GatewayName = Field(description="The wallet")
     amount: Annotated[
         StrictInt,
         Field(
@@ -163,7 +103,7 @@ class Order(BaseModel):
         ),
     ]
     currency: Literal["IDR"] = Field(description="Rupiah", examples=["IDR"])
-    learner: Learner
+    learner: Learner = Field(description="Who pays")
     program_code: (
         Annotated[Text, Field(max_length=64, description="The training program", examples=["WELD-II"])] | None
     ) = None
@@ -178,7 +118,7 @@ class Order(BaseModel):
     return_url: Annotated[
         str,
         StringConstraints(max_length=512, pattern=r"^[\x21-\x7e]+$"),
-        AfterValidator(_return_url),
+        AfterValidator(return_urls.checked),
         Field(
             description="Where the learner comes back to. It says nothing about the money: wait for "
             "the event, or verify",
@@ -205,19 +145,27 @@ class Action(BaseModel):
     type: Literal["redirect", "deeplink", "qr", "push"] = Field(
         description="Open a page, open the app, show a picture to scan, or answer the push on the phone"
     )
-    url: str | None = Field(None, description="Not for `push`")
-    expires_in: int | None = Field(None, description="Seconds, where it is less than the payment's own")
+    url: str | None = Field(
+        None, description="Not for `push`", examples=["https://gopay.example/pay/513f1f01"]
+    )
+    expires_in: int | None = Field(
+        None, description="Seconds, where it is less than the payment's own", examples=[55]
+    )
 
 
 class Event(BaseModel):
     """One thing that happened to the payment."""
 
-    at: datetime
-    from_status: Status | None = Field(description="Empty for the first")
-    to_status: Status = Field(description="The same as before where nothing moved")
+    at: datetime = Field(description="When it happened")
+    from_status: Status | None = Field(description="Empty for the first", examples=["pending"])
+    to_status: Status = Field(description="The same as before where nothing moved", examples=["paid"])
     cause: str = Field(description="What made us look or move", examples=["notification"])
-    source: str | None = Field(examples=["notification 4711"])
-    note: str | None = Field(description="In plain words")
+    source: str | None = Field(
+        description="Which notification, client or question of ours it was", examples=["notification 4711"]
+    )
+    note: str | None = Field(
+        description="In plain words", examples=["The gateway was asked and says settlement."]
+    )
 
 
 _PAYMENT: JsonDict = {
@@ -253,12 +201,12 @@ class Shown(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PAYMENT]})
 
-    payment_id: UUID
+    payment_id: UUID = Field(description="Ours; names the payment here")
     reference: str = Field(description="Yours")
-    gateway: str
+    gateway: str = Field(description="The wallet")
     gateway_reference: str | None = Field(description="The gateway's own id, once it has the charge")
     amount: int = Field(description="Whole rupiah")
-    currency: str
+    currency: str = Field(description="Always `IDR`")
     status: Status = Field(
         description="`created` → `pending` → `paid` → `partially_refunded` → `refunded`; or `expired`, "
         "`cancelled`, `denied`; `reversed`: taken back after payment; `unknown`: asked and not answered, "
@@ -266,10 +214,10 @@ class Shown(BaseModel):
     )
     reason: str | None = Field(description="Why it was denied, where the gateway says")
     actions: list[Action] = Field(description="What the learner does next; only while it is pending")
-    created_at: datetime
-    paid_at: datetime | None
-    expires_at: datetime | None
-    refunded_amount: int
+    created_at: datetime = Field(description="When you asked for it")
+    paid_at: datetime | None = Field(description="When it was paid, as the gateway says")
+    expires_at: datetime | None = Field(description="Until when the learner can pay")
+    refunded_amount: int = Field(description="What went back, in whole rupiah")
     advice: str | None = Field(None, description="What to do next, where that is not plain")
 
 
@@ -286,14 +234,16 @@ class StatusSource(BaseModel):
         description="`gateway`: it answered just now; `record`: it did not, see `detail`"
     )
     at: datetime | None = Field(description="When the gateway last answered")
-    detail: str | None = Field(description="Why it was not asked, or did not answer")
+    detail: str | None = Field(
+        description="Why it was not asked, or did not answer", examples=["it was asked within the last second"]
+    )
     next_question_at: datetime | None = Field(description="When we ask it again by ourselves")
 
 
 class Verified(ShownWithHistory):
     """A payment after asking its gateway."""
 
-    status_source: StatusSource
+    status_source: StatusSource = Field(description="Where the status comes from")
 
 
 class WhichPayment(BaseModel):
@@ -303,8 +253,10 @@ class WhichPayment(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"reference": "INV-2026-004711"}]}
     )
 
-    payment_id: UUID | None = None
-    reference: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,32}$")] | None = None
+    payment_id: UUID | None = Field(
+        None, description="Ours, from the answer to the creation", examples=[_PAYMENT["payment_id"]]
+    )
+    reference: Reference | None = Field(None, description="Yours, as it was at the creation")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -316,5 +268,5 @@ class WhichPayment(BaseModel):
 class Payments(BaseModel):
     """A page of payments, newest first."""
 
-    items: list[Shown]
+    items: list[Shown] = Field(description="The payments of this page, without their history")
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null: the last")

@@ -35,4 +35,4 @@ class SizeLimit:
         await self.app(scope, limited, send)
 
 
-_TOO_LARGE = Problem(413, "too-large", "Too large", "A request may have 1 MiB at most.")
+_TOO_LARGE = Problem("too-large")

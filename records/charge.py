@@ -19,6 +19,8 @@ from records.sealed import keyed_hash, seal_json
 Outcome = Literal["new", "again", "running", "known", "other_body", "key_reused", "taken"]
 NEXT_EXTERNAL_ID = sa.select(sa.func.next_external_id())
 ONE_QUESTION_A = timedelta(seconds=1)
+# No charge takes longer, with its token and its tries; what did not say that it is over by then is over.
+_LONGEST_CALL = timedelta(minutes=5)
 _PAYER_MAY_BE_AT_IT = timedelta(hours=2)
 
 
@@ -83,6 +85,7 @@ def begin(
             external_id=sa.func.next_external_id(),
             expires_at=now + timedelta(seconds=wanted.lives_seconds),
             busy_by=liveness.own_number(),
+            busy_until=now + _LONGEST_CALL,
             next_status_at=now + first_question_after,
         )
         .on_conflict_do_nothing(index_elements=["reference"])
@@ -177,7 +180,8 @@ def still_open(session: Session) -> OpenCharges:
 
 def _known(session: Session, found: Payment, now: datetime, left_alone_for: timedelta) -> Outcome:
     """What a repeated request may do with the payment that is there."""
-    if found.busy_by is not None and liveness.is_alive(session, found.busy_by):
+    is_in_time = found.busy_until is not None and now < found.busy_until
+    if found.busy_by is not None and is_in_time and liveness.is_alive(session, found.busy_by):
         return "running"
     if found.status == "created":
         found.busy_by = None
@@ -192,7 +196,7 @@ def _known(session: Session, found: Payment, now: datetime, left_alone_for: time
     has_no_answer = found.status == "unknown" or (found.status == "pending" and found.actions is None)
     if not has_no_answer or now < found.created_at + left_alone_for:
         return "known"
-    found.busy_by = liveness.own_number()
+    found.busy_by, found.busy_until = liveness.own_number(), now + _LONGEST_CALL
     return "again"
 
 

@@ -36,7 +36,7 @@ AREAS = (
 )
 _VERBS = ("read", "write")
 SCOPES = ("*", *AREAS, *(f"{area}:{verb}" for area in AREAS for verb in _VERBS))
-RATE_PER_MINUTE = 6000
+RATE_PER_MINUTE = 30_000
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY = re.compile(r"jbt_([a-z0-9]{12})_([A-Za-z0-9]{43})")  # 43 letters and digits: 256 random bits

@@ -5,6 +5,7 @@ The number is an advisory lock of a database session of its own, so a killed pro
 
 import secrets
 import threading
+import time
 
 import psycopg
 import sqlalchemy as sa
@@ -12,6 +13,8 @@ from sqlalchemy.orm import Session
 
 from common.errors import NotReachable
 from records.db import database_url
+
+_TRUSTED_SECONDS = 5.0
 
 
 class _Mark:
@@ -22,13 +25,26 @@ class _Mark:
         self._session: psycopg.Connection | None = None
         self._url = ""
         self._number = 0
+        self._seen = 0.0
 
     def number(self) -> int:
         with self._lock:
             url = database_url()
-            if self._session is None or self._session.closed or self._session.broken or url != self._url:
+            if url != self._url or not self._is_held():
                 self._take(url)
             return self._number
+
+    def _is_held(self) -> bool:
+        """Whether our session still lives; asked anew after a while, as a lost one does not say so."""
+        if self._session is None or self._session.closed:
+            return False
+        if time.monotonic() - self._seen > _TRUSTED_SECONDS:
+            try:
+                self._session.execute("SELECT")
+            except psycopg.OperationalError:
+                return False
+            self._seen = time.monotonic()
+        return True
 
     def _take(self, url: str) -> None:
         try:
@@ -38,6 +54,7 @@ class _Mark:
         self._url = url
         self._number = secrets.randbelow(2**62) + 1
         self._session.execute("SELECT pg_advisory_lock(%s)", [self._number])
+        self._seen = time.monotonic()
 
 
 _mark = _Mark()

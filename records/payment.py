@@ -61,7 +61,8 @@ class Payment(Base):
 
     client_id: the API client that asked for it; none where it was taken over from another ledger.
     learner: what the gateway may know of the payer, sealed. fingerprint: keyed hash of the request's body.
-    external_id: digits by which the gateway knows the call. busy_by: the process that is at its charge now.
+    external_id: digits by which the gateway knows the call. busy_by: the process that is at its charge
+    now, busy_until: by when it has ended, however it ends.
     asked_at, answered_at: the last question to the gateway, and its last answer. reason: why it was denied.
     """
 
@@ -87,6 +88,7 @@ class Payment(Base):
     actions: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     expires_at: Mapped[datetime | None] = mapped_column(_TIME)
     busy_by: Mapped[int | None] = mapped_column(sa.BigInteger)
+    busy_until: Mapped[datetime | None] = mapped_column(_TIME)
     asked_at: Mapped[datetime | None] = mapped_column(_TIME)
     answered_at: Mapped[datetime | None] = mapped_column(_TIME)
     next_status_at: Mapped[datetime | None] = mapped_column(_TIME)

@@ -40,7 +40,7 @@ class PlatformEvent(Base):
 
     __tablename__ = "platform_events"
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
-    client_id: Mapped[UUID]
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"))
     payment_id: Mapped[UUID]
     type: Mapped[str] = mapped_column(sa.Text)
     body: Mapped[dict[str, Any]] = mapped_column(JSONB)
@@ -288,11 +288,12 @@ def search(
     return [(event, name) for event, name in found]
 
 
-def counts(session: Session) -> list[tuple[str, str, int]]:
-    """Client's name, state, and how many of its events are in that state."""
+def undelivered(session: Session) -> list[tuple[str, str, int]]:
+    """What has not arrived: client's name, state (`waiting` or `given_up`), and how many events."""
     query = (
         sa.select(Client.name, PlatformEvent.state, sa.func.count())
         .join(Client, Client.id == PlatformEvent.client_id)
+        .where(PlatformEvent.state != "delivered")
         .group_by(Client.name, PlatformEvent.state)
         .order_by(Client.name, PlatformEvent.state)
     )

@@ -112,7 +112,7 @@ class _Connection(asyncio.Protocol):
         self._maker.answered(self, self._parser.get_status_code())
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._maker.lost(self, error)
+        self._maker.lost(self)
 
 
 class _Maker:
@@ -133,10 +133,7 @@ class _Maker:
     async def run(self) -> Answers:
         """Connect, then send with the clock running."""
         for _ in range(self._plan.connections):
-            _, connection = await self._loop.create_connection(
-                lambda: _Connection(self), "127.0.0.1", self._plan.port
-            )
-            self._idle.append(connection)
+            await self._connect()
         start = time.perf_counter()
         if self._plan.arrivals is None:
             self._waiting.extend(range(len(self.requests)))
@@ -156,17 +153,32 @@ class _Maker:
         self._latencies[number] = time.perf_counter() - self._arrived[number]
         self._statuses[number] = status
         self._open -= 1
+        self._free(connection)
+        if not self._open and not self._done.done():
+            self._done.set_result(None)
+
+    def lost(self, connection: _Connection) -> None:
+        """Servers close what was idle for a while, and another takes its place; in the middle of a request
+        it spoils the measurement."""
+        if self._done.done():
+            return
+        if connection.number >= 0:
+            self._done.set_exception(ConnectionError("the server hung up on a request"))
+            return
+        self._idle.remove(connection)
+        self._loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        _, connection = await self._loop.create_connection(
+            lambda: _Connection(self), "127.0.0.1", self._plan.port
+        )
+        self._free(connection)
+
+    def _free(self, connection: _Connection) -> None:
         if self._waiting:
             self._send(connection)
         else:
             self._idle.append(connection)
-        if not self._open and not self._done.done():
-            self._done.set_result(None)
-
-    def lost(self, connection: _Connection, error: Exception | None) -> None:
-        """A server that hangs up in the middle spoils the measurement."""
-        if not self._done.done():
-            self._done.set_exception(error or ConnectionError("the server closed a connection"))
 
     def _arrive(self, number: int) -> None:
         self._waiting.append(number)

@@ -26,8 +26,8 @@ _LEFT_BEHIND = sa.text(
     """SELECT count(*) FROM process_runs p WHERE p.state = :state AND NOT EXISTS (
         SELECT FROM process_runs later WHERE later.process = p.process AND later.state = 'succeeded'
           AND later.created_at > p.created_at
-          AND later.input->>'gateway' = p.input->>'gateway'
-          AND later.input->>'business_date' = p.input->>'business_date')"""
+          AND later.input->>'gateway' IS NOT DISTINCT FROM p.input->>'gateway'
+          AND later.input->>'business_date' IS NOT DISTINCT FROM p.input->>'business_date')"""
 )
 
 

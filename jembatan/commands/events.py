@@ -32,7 +32,7 @@ def list_(
     with stack(), unit_of_work() as session:
         client_id = clients.named(session, client).id if client is not None else None
         found = events.search(session, client_id=client_id, state=state, limit=limit)
-        counts = events.counts(session)
+        undelivered = events.undelivered(session)
     if json:
         as_json([_as_dict(event, name) for event, name in found])
         return
@@ -44,7 +44,7 @@ def list_(
         row = (event.event_id, event.type, name, event.state, str(event.attempts), due, event.problem or "")
         table.add_row(*row)
     console.print(table if found else "No events.")
-    for name, kind, count in counts:
+    for name, kind, count in undelivered:
         console.print(f"{name}: {count:,} {kind.replace('_', ' ')}", markup=False)
 
 

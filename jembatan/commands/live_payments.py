@@ -53,9 +53,7 @@ def take(running: Stack, day: date) -> None:
     table = Table("wallet", "amount", "the learner gets", "status", "how we know")
     for one in taken:
         amount = money.rupiah(one.payment["amount"] * money.MINOR_PER_UNIT)
-        table.add_row(
-            one.payment["gateway"], amount, one.learner_does, one.payment["status"], one.told_by, steps
-        )
+        table.add_row(one.payment["gateway"], amount, one.learner_does, one.payment["status"], one.told_by)
     console.print(table)
     if not all(one.payment["status"] == "paid" for one in taken):
         complain("A live payment is not paid; `jembatan payments show REFERENCE` tells its story.")

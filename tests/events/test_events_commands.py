@@ -57,8 +57,7 @@ def test_events_are_listed_newest_first_with_their_state(client: UUID, jembatan:
     assert (oldest["attempts"], oldest["next_attempt_at"]) == (1, None)
     code, out, _ = jembatan("list")
     assert code == 0
-    assert "platform: 1 delivered" in out
-    assert "platform: 1 waiting" in out
+    assert out.endswith("platform: 1 waiting\n")
 
 
 def test_the_list_is_of_one_client_or_state(client: UUID, platform: Platform, jembatan: Jembatan) -> None:

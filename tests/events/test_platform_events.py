@@ -274,8 +274,15 @@ def test_an_id_that_is_none_is_told(text: str) -> None:
         platform_events.row_id(text)
 
 
-def test_counts_are_by_client_and_state(client: UUID) -> None:
-    emit(client, a_payment(), "payment.pending", "payment.paid")
+def test_what_has_not_arrived_is_counted_by_client_and_state(client: UUID, platform: Platform) -> None:
+    other = a_client("other", platform)
+    emit(client, a_payment(), "payment.pending", "payment.paid", "payment.refunded")
+    emit(other, a_payment(), "payment.pending")
     settle(platform_events.delivered, claimed(client))
+    settle(platform_events.refused_for_good, claimed(client), "gone")
     with unit_of_work() as session:
-        assert platform_events.counts(session) == [("platform", "delivered", 1), ("platform", "waiting", 1)]
+        assert platform_events.undelivered(session) == [
+            ("other", "waiting", 1),
+            ("platform", "given_up", 1),
+            ("platform", "waiting", 1),
+        ]

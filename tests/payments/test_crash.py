@@ -25,7 +25,7 @@ from records.db import unit_of_work
 from records.notification import Notification
 
 KILLED = Path(__file__).parent / "api_killed_at.py"
-POINTS = 40  # of each scenario
+POINTS = 30  # of each scenario
 
 
 @contextmanager

@@ -57,6 +57,7 @@ ALTER TABLE payments
     ADD COLUMN actions jsonb,
     ADD COLUMN expires_at timestamptz,
     ADD COLUMN busy_by bigint,
+    ADD COLUMN busy_until timestamptz,
     ADD COLUMN asked_at timestamptz,
     ADD COLUMN answered_at timestamptz,
     ADD COLUMN next_status_at timestamptz,
@@ -126,6 +127,7 @@ CREATE TABLE platform_events (
 CREATE INDEX platform_events_due ON platform_events (client_id, due_at) WHERE state = 'waiting';
 CREATE INDEX platform_events_payment ON platform_events (payment_id, id) WHERE state = 'waiting';
 CREATE INDEX platform_events_client ON platform_events (client_id, id);
+CREATE INDEX platform_events_undelivered ON platform_events (client_id, state) WHERE state <> 'delivered';
 
 CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -144,7 +146,8 @@ DROP INDEX payments_to_ask, payments_client;
 ALTER TABLE payments
     DROP COLUMN client_id, DROP COLUMN learner_id, DROP COLUMN learner, DROP COLUMN program_code,
     DROP COLUMN description, DROP COLUMN return_url, DROP COLUMN fingerprint, DROP COLUMN external_id,
-    DROP COLUMN actions, DROP COLUMN expires_at, DROP COLUMN busy_by, DROP COLUMN asked_at,
+    DROP COLUMN actions, DROP COLUMN expires_at, DROP COLUMN busy_by, DROP COLUMN busy_until,
+    DROP COLUMN asked_at,
     DROP COLUMN answered_at, DROP COLUMN next_status_at, DROP COLUMN reason;
 DROP FUNCTION next_external_id();
 DROP SEQUENCE external_ids;

@@ -1,0 +1,64 @@
+"""What the API says of itself, where FastAPI cannot read it off the routes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api.access import SCHEME
+from api.problem_kinds import ProblemBody
+
+TAGS = [
+    {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
+    {
+        "name": "callbacks",
+        "description": "Where wallets tell us what became of a payment. Their signature stands in for an API key.",
+    },
+    {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
+    {"name": "reconciliations", "description": "The statements of finance, as pages and in figures."},
+    {"name": "health", "description": "For the monitoring. No API key."},
+]
+_FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the route's function, so that a generated client has readable methods."""
+    return route.name
+
+
+def complete(app: FastAPI) -> None:
+    """Let the description name scopes, know what a problem is, and leave out what no route answers."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:  # it is made once, then kept
+            schemas = plain()["components"]["schemas"]
+            for name in _FASTAPI_ERRORS:
+                schemas.pop(name, None)
+            problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**problem.pop("$defs"), "Problem": problem}
+            for operation in _operations(plain()):
+                _name_scope(operation)
+                _leave_out_what_is_not_answered(operation)
+        return plain()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in description["paths"].values():
+        yield from path.values()
+
+
+def _name_scope(operation: dict[str, Any]) -> None:
+    if "security" in operation:
+        (scope,) = operation["security"][0][SCHEME]
+        operation["description"] += f"\n\nNeeds the scope `{scope}`."
+
+
+def _leave_out_what_is_not_answered(operation: dict[str, Any]) -> None:
+    """FastAPI describes a 422 of its own for every route with parameters that describes none."""
+    invalid = operation["responses"].get("422", {}).get("content", {}).get("application/json", {})
+    if invalid.get("schema", {}).get("$ref", "").endswith(_FASTAPI_ERRORS):
+        del operation["responses"]["422"]

@@ -1,0 +1,41 @@
+"""Where a learner may be sent after paying: a page of the platform, or its app."""
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from common.settings import settings
+
+_APP_SCHEME = re.compile(r"[a-z][a-z0-9.+-]{2,}")
+# What a browser would run, open from its disk, or hand to another program that is no learner's app.
+_CLOSED_SCHEMES = frozenset(
+    "javascript data file ftp ftps blob about vbscript view-source mailto tel sms ws wss ssh http".split()
+)
+
+
+def checked(url: str) -> str:
+    """The address as it was, if it is https, an app's own scheme, or in the sandbox http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        raise ValueError("not an address") from None
+    if "@" in parts.netloc:
+        raise ValueError("an address with a user name is not taken")
+    if parts.scheme == "https" and host:
+        return url
+    if parts.scheme == "http" and settings().env == "sandbox" and _is_this_machine(host):
+        return url
+    if parts.scheme in (*_CLOSED_SCHEMES, "https") or not _APP_SCHEME.fullmatch(parts.scheme):
+        raise ValueError("only https, or the link of an app such as com.example.app://paid")
+    if "://" not in url:
+        raise ValueError("the link of an app has :// after its scheme")
+    return url
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
