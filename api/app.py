@@ -54,9 +54,9 @@ app = FastAPI(
     title="Jembatan",
     version=_version(),
     summary="The bridge between a vocational-training platform and its ministry, wallets and networks.",
-    description="Errors are problem details (RFC 9457) with a stable `type`; beside those that an endpoint names, "
-    "any may end with 500 `internal-error`, and a method that it does not have with 405 `method-not-allowed`. "
-    "Times are UTC, business days are those of Asia/Jakarta.",
+    description="Errors are problem details (RFC 9457) with a stable `type`. Beside those that an endpoint "
+    "names, any may end with 500 `internal-error`, and a method that it lacks with 405 "
+    "`method-not-allowed`. Times are UTC, business days are those of Asia/Jakarta.",
     openapi_tags=openapi.TAGS,
     generate_unique_id_function=openapi.operation_id,
     docs_url=None,

@@ -5,14 +5,15 @@ The signature is the authentication. Nothing here moves a payment: `checkout.inb
 
 import logging
 import re
-from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from api import callback_docs
+from api.callback_docs import WhichGateway
 from api.intake import Intake
-from api.problems import described, not_found
+from api.problems import not_found
 from checkout import tokens
 from checkout.gateways import gateway as open_gateway
 from common import clock
@@ -28,34 +29,21 @@ _REFERENCE = re.compile(r"[A-Za-z0-9._~-]{1,32}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 log = logging.getLogger("jembatan.callbacks")
 
-_DESCRIBED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Stored; the body is what this gateway expects"},
-    400: {"description": "It cannot be read; in the gateway's own form"},
-    401: {"description": "Its signature is missing or wrong; in the gateway's own form"},
-    413: {"description": "Over 64 KiB; in the gateway's own form"},
-    **described(404, 503),
-}
-_RAW: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"type": "object"}}},
-    }
-}
-
 
 @router.post(
     "/{gateway}",
     summary="A gateway's notification",
     response_class=Response,
-    responses=_DESCRIBED,
-    openapi_extra=_RAW,
+    responses=callback_docs.NOTIFICATION_ANSWERS,
+    openapi_extra=callback_docs.NOTIFICATION,
 )
 @router.post("/{gateway}/v1.0/debit/notify", include_in_schema=False)
-async def receive(gateway: str, request: Request) -> Response:
+async def receive_notification(gateway: WhichGateway, request: Request) -> Response:
     """The gateway's raw message. Its signature is the authentication; there is no API key.
 
     Rightly signed messages get the gateway's own yes, also where they are repeated, late, or about a payment
-    that we do not know: those change nothing and are put aside for a person.
+    that we do not know: those change nothing and are put aside for a person. The same is taken under
+    `/v1.0/debit/notify` below this address, which some aggregators append.
     """
     opened = _known(gateway)
     intake: Intake = request.app.state.intake
@@ -77,11 +65,11 @@ async def receive(gateway: str, request: Request) -> Response:
     "/{gateway}/access-token/b2b",
     summary="A token for a gateway that notifies with one",
     response_class=Response,
-    responses=_DESCRIBED,
-    openapi_extra=_RAW,
+    responses=callback_docs.TOKEN_ANSWERS,
+    openapi_extra=callback_docs.TOKEN_REQUEST,
 )
 @router.post("/{gateway}/v1.0/access-token/b2b", include_in_schema=False)
-async def grant_token(gateway: str, request: Request) -> Response:
+async def grant_token(gateway: WhichGateway, request: Request) -> Response:
     """DOKU takes a token here before it notifies: `X-CLIENT-KEY` is our client id, the signature its own."""
     opened = _known(gateway)
     if not opened.capabilities.token_endpoint:

@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic.json_schema import SkipJsonSchema
 
 from api.problems import Problem
 
@@ -14,7 +13,7 @@ _FORM = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")  # sixteen bytes; the last charac
 
 # The parameter of a list, as the documentation shows it.
 Cursor = Annotated[
-    str | SkipJsonSchema[None],
+    str | None,
     Query(
         description="`next_cursor` of the page before",
         examples=["AZoSYkJ2em6WlNpGDtcXIw"],

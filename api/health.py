@@ -1,6 +1,7 @@
 """Is it alive, is it ready, and what the monitoring counts. No sign-in: nothing here names a payment."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
@@ -10,26 +11,72 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from api import figures, prefect_server
-from api.problems import described
+from api.problem_kinds import OURS, described
 from common import clock
 from common.errors import NotReachable
-from records import charge, notification
+from records import charge, notification, platform_events
 from records.db import MIGRATIONS, unit_of_work
 from records.process import ProcessRun
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="Alive")
-def healthz() -> dict[str, str]:
+_FIGURES = """# HELP jembatan_payments_open Payments that are not final
+# TYPE jembatan_payments_open gauge
+jembatan_payments_open 12.0
+"""
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = Field("ok", description="Nothing else is ever said")
+
+
+class Database(BaseModel):
+    """How our database is."""
+
+    reachable: bool = Field(description="Whether it answers", examples=[True])
+    # `schema` is an attribute of every pydantic model already.
+    schema_: str | None = Field(alias="schema", description="The schema that it has", examples=["0002"])
+    schema_wanted: str | None = Field(description="The schema of this version", examples=["0002"])
+
+
+class Prefect(BaseModel):
+    """How the Prefect server is."""
+
+    reachable: bool = Field(
+        description="Whether it answers; what is asked for is kept if not", examples=[True]
+    )
+
+
+class Readiness(BaseModel):
+    """What is there of all that requests need."""
+
+    status: Literal["ready", "not ready"] = Field(description="Ready: the database is, with its schema")
+    database: Database = Field(description="Without it nothing is accepted")
+    prefect: Prefect = Field(description="Only reported")
+
+
+@router.get("/healthz", summary="Alive", response_description="Alive")
+def healthz() -> Alive:
     """The process answers; nothing else is looked at."""
-    return {"status": "ok"}
+    return Alive()
 
 
-@router.get("/readyz", summary="Ready", responses={503: {"description": "The database is not ready"}})
+@router.get(
+    "/readyz",
+    summary="Ready",
+    response_model=Readiness,
+    response_description="Ready",
+    responses={
+        503: {"model": Readiness, "description": "The database does not answer, or has another schema"}
+    },
+)
 def readyz() -> JSONResponse:
     """Ready: the database answers and its schema is ours. Prefect is only reported, as requests are
     accepted while it is down and handed over once it is back."""
@@ -55,7 +102,11 @@ def readyz() -> JSONResponse:
     "/metrics",
     summary="Figures for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **described(503)},
+    response_description="The figures, in the text format of Prometheus",
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}, "example": _FIGURES}}},
+        **described(*OURS, as_page=True),
+    },
 )
 def metrics() -> Response:
     """Process runs by state, open exceptions and the money that they speak of, age of the statements."""
@@ -98,7 +149,14 @@ class _Business(Collector):
         oldest = GaugeMetricFamily(
             "jembatan_payments_open_oldest_seconds", "Age of the oldest payment that is not final"
         )
+        events = GaugeMetricFamily(
+            "jembatan_platform_events",
+            "Events for the platform that are not delivered, by client and state",
+            labels=["client", "state"],
+        )
         with unit_of_work() as session:
+            for client, state, count in platform_events.undelivered(session):
+                events.add_metric([client, state], count)
             for gateway, state, count in notification.counts(session):
                 told.add_metric([gateway, state], count)
             still = charge.still_open(session)
@@ -115,4 +173,4 @@ class _Business(Collector):
                 at_risk.add_metric([gateway, name], minor / 100)
             for gateway, seconds in figures.statement_ages(session):
                 age.add_metric([gateway], seconds)
-        return [runs, is_open, at_risk, age, told, open_payments, oldest]
+        return [runs, is_open, at_risk, age, told, open_payments, oldest, events]

@@ -13,7 +13,7 @@ TAGS = [
     {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
     {
         "name": "callbacks",
-        "description": "Where wallets tell us what became of a payment. Their signature stands in for an API key.",
+        "description": "Where wallets tell us what became of a payment, with a signature of theirs.",
     },
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
     {"name": "reconciliations", "description": "The statements of finance, as pages and in figures."},
@@ -40,6 +40,8 @@ def complete(app: FastAPI) -> None:
             schemas |= {**problem.pop("$defs"), "Problem": problem}
             for operation in _operations(plain()):
                 _name_scope(operation)
+                for parameter in operation.get("parameters", []):
+                    _leave_out_null(parameter)
                 _leave_out_what_is_not_answered(operation)
         return plain()
 
@@ -55,6 +57,12 @@ def _name_scope(operation: dict[str, Any]) -> None:
     if "security" in operation:
         (scope,) = operation["security"][0][SCHEME]
         operation["description"] += f"\n\nNeeds the scope `{scope}`."
+
+
+def _leave_out_null(parameter: dict[str, Any]) -> None:
+    """A parameter has a value or is left out; FastAPI shows an optional one as `null` too."""
+    either = parameter["schema"].pop("anyOf", [])
+    parameter["schema"] |= next((one for one in either if one != {"type": "null"}), {})
 
 
 def _leave_out_what_is_not_answered(operation: dict[str, Any]) -> None:

@@ -8,58 +8,96 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
 from api.export import exceptions_csv
 from api.listing import BadCursor, listing
-from api.problems import described, not_found
+from api.problem_kinds import OURS, described
+from api.problems import not_found
 from api.rendering import page
 from api.statement import PER_CLASS, statement
 from records import reconciliation
 from records.db import unit_of_work
 from records.reconciliation import Reconciliation
 
-Rupiah = Annotated[str, Field(description="Rupiah with two decimals", examples=["1245000.00"])]
+Rupiah = Annotated[str, Field(pattern=r"^-?\d+\.\d\d$", examples=["1245000.00"])]
+_EXAMPLE: JsonDict = {
+    "run_id": "019ab1c2-9c44-7b10-8e0a-6d2f1c3b4a59",
+    "gateway": "linkaja",
+    "business_date": "2026-11-24",
+    "ledger_rows": 1984,
+    "report_rows": 1985,
+    "ledger_amount": "493793595.00",
+    "report_amount": "493873596.50",
+    "classes": {
+        "malformed_line": {"count": 0, "ledger_amount": "0.00", "report_amount": "0.00"},
+        "duplicate_at_gateway": {"count": 1, "ledger_amount": "0.00", "report_amount": "80000.00"},
+        "missing_in_ledger": {"count": 0, "ledger_amount": "0.00", "report_amount": "0.00"},
+        "currency_mismatch": {"count": 0, "ledger_amount": "0.00", "report_amount": "0.00"},
+        "amount_mismatch": {"count": 1, "ledger_amount": "100000.00", "report_amount": "100001.50"},
+        "status_mismatch": {"count": 0, "ledger_amount": "0.00", "report_amount": "0.00"},
+        "fee_mismatch": {"count": 0, "ledger_amount": "0.00", "report_amount": "0.00"},
+        "timing": {"count": 0, "ledger_amount": "0.00", "report_amount": "0.00"},
+        "missing_at_gateway": {"count": 0, "ledger_amount": "0.00", "report_amount": "0.00"},
+        "matched": {"count": 1983, "ledger_amount": "493693595.00", "report_amount": "493693595.00"},
+    },
+    "overlap_rows": 0,
+    "sources": [
+        {
+            "name": "settlement-2026-11-24.csv.gz",
+            "sha256": "da7dd46b6933f03dfff5eb374bcb977556cea1b19fff503d288d6fc4d1e19444",
+            "rows": 1985,
+        }
+    ],
+    "balanced": True,
+    "exceptions_open": 2,
+    "version": 1,
+}
 
 
 class ClassFigures(BaseModel):
     """A class: how many items, and their money on each side."""
 
-    count: int
-    ledger_amount: Rupiah
-    report_amount: Rupiah
+    count: int = Field(description="How many items", examples=[46])
+    ledger_amount: Rupiah = Field(description="Their money in our ledger: rupiah with two decimals")
+    report_amount: Rupiah = Field(description="Their money in the report: rupiah with two decimals")
 
 
 class SourceFile(BaseModel):
     """A report file that was worked."""
 
-    name: str
-    sha256: str
-    rows: int
+    name: str = Field(description="Its name at the source", examples=["settlement-2026-11-24.csv.gz"])
+    sha256: str = Field(description="What it is kept by", examples=["da7dd46b6933f03d…"])
+    rows: int = Field(description="Its lines", examples=[1985])
 
 
 class StatementFigures(BaseModel):
     """One reconciliation in figures."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
     run_id: UUID = Field(description="Names the statement")
-    gateway: str = Field(examples=["gopay"])
+    gateway: str = Field(description="The wallet")
     business_date: date = Field(description="The business day in Asia/Jakarta")
     ledger_rows: int = Field(description="Payments and refunds in scope")
     report_rows: int = Field(description="Lines worked")
-    ledger_amount: Rupiah
-    report_amount: Rupiah
+    ledger_amount: Rupiah = Field(description="Money of the ledger's side: rupiah with two decimals")
+    report_amount: Rupiah = Field(description="Money of the report's side: rupiah with two decimals")
     classes: dict[str, ClassFigures] = Field(description="All ten classes, zeros included")
     overlap_rows: int = Field(description="Lines that stood in several files and count once")
-    sources: list[SourceFile]
+    sources: list[SourceFile] = Field(description="The report files that were worked")
     balanced: bool = Field(description="Whether the proof balances")
     exceptions_open: int = Field(description="Exceptions of this version that nobody has ended")
     version: int = Field(description="1 for the day's first run; a re-run makes the next one")
 
 
 router = APIRouter(tags=["reconciliations"])
+RunId = Annotated[UUID, Path(description="Names the statement", examples=[str(_EXAMPLE["run_id"])])]
+_PROBLEMS = described("not-found", *OURS, as_page=True)
 _GONE = "There is no such statement. It may have been mistyped, or belong to another installation."
 
 
@@ -73,11 +111,13 @@ def home() -> RedirectResponse:
     "/reconciliations/",
     response_class=HTMLResponse,
     summary="The list of statements",
-    responses=described(404, 422, 503),
+    response_description="The page",
+    responses=_PROBLEMS,
 )
 def statements(
     cursor: Annotated[
-        str | None, Query(description="Where the page begins; from the link on the page before")
+        str | None,
+        Query(description="Where the page begins; from the link on the page before"),
     ] = None,
 ) -> HTMLResponse:
     """The newest statement of each gateway and day, and the nights that have none: a page for people."""
@@ -91,9 +131,10 @@ def statements(
 @router.get(
     "/reconciliations/{run_id:uuid}.json",
     summary="A statement for programs",
-    responses=described(404, 422, 503),
+    response_description="The figures",
+    responses=_PROBLEMS,
 )
-def statement_json(run_id: UUID) -> StatementFigures:
+def statement_json(run_id: RunId) -> StatementFigures:
     """The figures of a statement, as `jembatan reconcile --json` prints them."""
     with unit_of_work() as session:
         return StatementFigures.model_validate(reconciliation.as_json(session, _kept(session, run_id)))
@@ -103,9 +144,10 @@ def statement_json(run_id: UUID) -> StatementFigures:
     "/reconciliations/{run_id:uuid}/exceptions.csv",
     summary="All exceptions of a statement",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}}, **described(404, 422, 503)},
+    response_description="The file",
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **_PROBLEMS},
 )
-def statement_csv(run_id: UUID) -> StreamingResponse:
+def statement_csv(run_id: RunId) -> StreamingResponse:
     """Every exception with what was expected and found; cells that a spreadsheet could take for a formula
     begin with an apostrophe."""
     with unit_of_work() as session:
@@ -122,9 +164,10 @@ def statement_csv(run_id: UUID) -> StreamingResponse:
     "/reconciliations/{run_id:uuid}",
     response_class=HTMLResponse,
     summary="A statement as a page",
-    responses=described(404, 422, 503),
+    response_description="The page",
+    responses=_PROBLEMS,
 )
-def statement_page(run_id: UUID) -> HTMLResponse:
+def statement_page(run_id: RunId) -> HTMLResponse:
     """The statement of one run: verdict, proof, classes, and each exception; made to be printed."""
     with unit_of_work() as session:
         found = statement(session, run_id)

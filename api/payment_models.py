@@ -34,11 +34,21 @@ def _gateway(name: str) -> str:
     return name
 
 
+def _not_a_folder(reference: str) -> str:
+    """It stands in addresses of the gateways, where these two names mean something else."""
+    if reference in (".", ".."):
+        raise ValueError("this name cannot stand in an address")
+    return reference
+
+
 GatewayName = Annotated[
     str, AfterValidator(_gateway), Field(examples=["gopay"], json_schema_extra={"enum": list(GATEWAYS)})
 ]
 Reference = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,32}$"), Field(examples=["INV-2026-004711"])
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._~-]{1,32}$"),
+    AfterValidator(_not_a_folder),
+    Field(examples=["INV-2026-004711"], json_schema_extra={"not": {"enum": [".", ".."]}}),
 ]
 
 
@@ -47,27 +57,18 @@ class Learner(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    id: Annotated[Text, Field(max_length=64, description="The platform's id", examples=["learner-4711"])]
-    name: (
-        Annotated[Text, Field(max_length=120, description="As the wallet knows it", examples=["Siti Rahma"])]
-        | None
-    ) = None
-    email: (
-        Annotated[
-            str,
-            StringConstraints(max_length=254, pattern=_EMAIL),
-            Field(description="Some wallets ask for it", examples=["siti@example.id"]),
-        ]
-        | None
-    ) = None
-    phone: (
-        Annotated[
-            str,
-            StringConstraints(pattern=r"^\+?[0-9]{8,15}$"),
-            Field(description="Digits, also with +62; a push needs it", examples=["+6281234567890"]),
-        ]
-        | None
-    ) = None
+    id: Annotated[Text, Field(max_length=64)] = Field(
+        description="The platform's id", examples=["learner-4711"]
+    )
+    name: Annotated[Text, Field(max_length=120)] | None = Field(
+        None, description="As the wallet may show it", examples=["Siti Rahma"]
+    )
+    email: Annotated[str, StringConstraints(max_length=254, pattern=_EMAIL)] | None = Field(
+        None, description="Some wallets take it", examples=["siti@example.id"]
+    )
+    phone: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{8,15}$")] | None = Field(
+        None, description="Digits, also with +62; a push needs it", examples=["+6281234567890"]
+    )
 
 
 _ORDER: JsonDict = {
@@ -93,50 +94,32 @@ class Order(BaseModel):
         "A-Z a-z 0-9 . _ ~ -. Unique; the same again is the same payment"
     )
     gateway: GatewayName = Field(description="The wallet")
-    amount: Annotated[
-        StrictInt,
-        Field(
-            gt=0,
-            le=MAX_MINOR // MINOR_PER_UNIT,
-            description="Whole rupiah; each wallet has limits of its own",
-            examples=[150000],
-        ),
-    ]
+    amount: StrictInt = Field(
+        gt=0,
+        le=MAX_MINOR // MINOR_PER_UNIT,
+        description="Whole rupiah; each wallet has limits of its own",
+        examples=[150000],
+    )
     currency: Literal["IDR"] = Field(description="Rupiah", examples=["IDR"])
     learner: Learner = Field(description="Who pays")
-    program_code: (
-        Annotated[Text, Field(max_length=64, description="The training program", examples=["WELD-II"])] | None
-    ) = None
-    description: Annotated[
-        Text,
-        Field(
-            max_length=120,
-            description="What the learner reads at the gateway",
-            examples=["Welding, level II"],
-        ),
-    ]
+    program_code: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="The training program", examples=["WELD-II"]
+    )
+    description: Text = Field(
+        max_length=120, description="What the learner reads at the gateway", examples=["Welding, level II"]
+    )
     return_url: Annotated[
         str,
         StringConstraints(max_length=512, pattern=r"^[\x21-\x7e]+$"),
         AfterValidator(return_urls.checked),
-        Field(
-            description="Where the learner comes back to. It says nothing about the money: wait for "
-            "the event, or verify",
-            examples=["https://platform.example/orders/4711"],
-        ),
-    ]
-    expires_in: (
-        Annotated[
-            StrictInt,
-            Field(
-                gt=0,
-                le=31_536_000,
-                description="Seconds that the learner has; the wallet's default without it",
-                examples=[900],
-            ),
-        ]
-        | None
-    ) = None
+    ] = Field(
+        description="Where the learner comes back to: https, or the link of an app. It says nothing about "
+        "the money: wait for the event, or verify",
+        examples=["https://platform.example/orders/4711"],
+    )
+    expires_in: Annotated[StrictInt, Field(gt=0, le=31_536_000)] | None = Field(
+        None, description="Seconds that the learner has; the wallet's default without it", examples=[900]
+    )
 
 
 class Action(BaseModel):
@@ -235,7 +218,8 @@ class StatusSource(BaseModel):
     )
     at: datetime | None = Field(description="When the gateway last answered")
     detail: str | None = Field(
-        description="Why it was not asked, or did not answer", examples=["it was asked within the last second"]
+        description="Why it was not asked, or did not answer",
+        examples=["it was asked within the last second"],
     )
     next_question_at: datetime | None = Field(description="When we ask it again by ourselves")
 

@@ -4,13 +4,16 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from pydantic import StringConstraints
 from sqlalchemy.orm import Session
 
 from api import cursors
 from api.access import REFUSALS, Caller, allowed
+from api.cursors import Cursor
 from api.payment_models import (
     Event,
+    GatewayName,
     Order,
     Payments,
     Shown,
@@ -20,7 +23,8 @@ from api.payment_models import (
     Verified,
     WhichPayment,
 )
-from api.problems import Problem, described, not_found
+from api.problem_kinds import BODY, OURS, described, headers_described
+from api.problems import Problem, not_found
 from checkout import ask, cancel, create
 from checkout.create import Refusal, Terms
 from common.money import MINOR_PER_UNIT
@@ -33,19 +37,48 @@ router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
 
 Reader = Annotated[Caller, Depends(allowed("payments:read"))]
 Writer = Annotated[Caller, Depends(allowed("payments:write"))]
+PaymentId = Annotated[
+    UUID, Path(description="Ours, from the creation", examples=["019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"])
+]
+# What can be done next with a payment that was made.
+_LINKS: dict[str, Any] = {
+    name: {"operationId": operation, "parameters": {"payment_id": "$response.body#/payment_id"}}
+    for name, operation in (("Read it", "read_payment"), ("Cancel it", "cancel_payment"))
+} | {
+    "Verify it": {
+        "operationId": "verify_payment",
+        "requestBody": {"payment_id": "$response.body#/payment_id"},
+    }
+}
 
 
 @router.post(
     "/create",
     status_code=201,
     summary="Create a payment",
+    response_description="The payment: the learner pays by one of its `actions`, or it is `denied`",
     responses={
+        201: {"headers": headers_described("Location"), "links": _LINKS},
         202: {
             "model": ShownWithHistory,
             "description": "The gateway's answer was lost: status `unknown`, and `advice` says what to do",
+            "headers": headers_described("Location", "Retry-After"),
+            "links": _LINKS,
         },
-        **described(400, 409, 413, 422, 503),
-        **REFUSALS,
+        **described(
+            *BODY,
+            "reference-taken",
+            "still-running",
+            "amount-outside-limits",
+            "expiry-outside-limits",
+            "phone-required",
+            "linking-required",
+            "reference-reused",
+            "idempotency-key-reused",
+            "gateway-busy",
+            *OURS,
+            *REFUSALS,
+        ),
     },
 )
 def create_payment(
@@ -53,11 +86,9 @@ def create_payment(
     caller: Writer,
     response: Response,
     idempotency_key: Annotated[
-        str | None,
+        Annotated[str, StringConstraints(max_length=255, pattern=r"^[\x21-\x7e]+$")] | None,
         Header(
-            min_length=1,
-            max_length=255,
-            pattern=r"^[\x21-\x7e]+$",
+            alias="Idempotency-Key",
             description="Names this request for good; the same key with another body is refused",
             examples=["order-4711-first-try"],
         ),
@@ -99,7 +130,10 @@ def create_payment(
 
 
 @router.post(
-    "/verify", summary="Ask the gateway now", responses={**described(400, 404, 413, 422, 503), **REFUSALS}
+    "/verify",
+    summary="Ask the gateway now",
+    response_description="The payment as it is now, and where its status comes from",
+    responses=described(*BODY, "not-found", *OURS, *REFUSALS),
 )
 def verify_payment(which: WhichPayment, caller: Reader) -> Verified:
     """The payment after asking its gateway: at most once a second, and not before the gateway allows it.
@@ -121,9 +155,12 @@ def verify_payment(which: WhichPayment, caller: Reader) -> Verified:
 @router.post(
     "/{payment_id}/cancel",
     summary="Cancel a pending payment",
-    responses={**described(404, 409, 422, 503), **REFUSALS},
+    response_description="The payment as it is now: `cancelled`, or what became of it meanwhile",
+    responses=described(
+        "not-found", "not-cancellable", "invalid-request", "gateway-unavailable", *OURS, *REFUSALS
+    ),
 )
-def cancel_payment(payment_id: UUID, caller: Writer) -> ShownWithHistory:
+def cancel_payment(payment_id: PaymentId, caller: Writer) -> ShownWithHistory:
     """Cancel the charge at its gateway, where the gateway can (GoPay can). What was paid stays paid."""
     with unit_of_work() as session:
         _own(session, caller, WhichPayment(payment_id=payment_id))
@@ -135,21 +172,31 @@ def cancel_payment(payment_id: UUID, caller: Writer) -> ShownWithHistory:
         return ShownWithHistory.model_validate(_with_history(session, found))
 
 
-@router.get("/{payment_id}", summary="One payment", responses={**described(404, 422, 503), **REFUSALS})
-def read_payment(payment_id: UUID, caller: Reader) -> ShownWithHistory:
+@router.get(
+    "/{payment_id}",
+    summary="One payment",
+    response_description="The payment and its history",
+    responses=described("not-found", "invalid-request", *OURS, *REFUSALS),
+)
+def read_payment(payment_id: PaymentId, caller: Reader) -> ShownWithHistory:
     """The payment with its history, as we know it; nobody is asked."""
     with unit_of_work() as session:
         found = _own(session, caller, WhichPayment(payment_id=payment_id))
         return ShownWithHistory.model_validate(_with_history(session, found))
 
 
-@router.get("", summary="Payments", responses={**described(422, 503), **REFUSALS})
+@router.get(
+    "",
+    summary="Payments",
+    response_description="A page of payments",
+    responses=described("invalid-request", "invalid-cursor", *OURS, *REFUSALS),
+)
 def list_payments(
     caller: Reader,
     status: Annotated[Status | None, Query(description="Only those in this state")] = None,
-    gateway: Annotated[str | None, Query(description="Only this wallet", examples=["ovo"])] = None,
+    gateway: Annotated[GatewayName | None, Query(description="Only this wallet")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> Payments:
     """Your payments, newest first, in pages that stay steady while new ones arrive."""
     query = sa.select(Payment).where(Payment.client_id == caller.client_id)
@@ -203,12 +250,7 @@ def _event(one: PaymentEvent) -> Event:
 
 
 def _problem(refusal: Refusal) -> Problem:
-    status = {"still-running": 409, "reference-taken": 409, "not-cancellable": 409}.get(refusal.slug, 422)
-    if refusal.slug in ("gateway-busy", "gateway-unavailable"):
-        status = 503
-    title = refusal.slug.replace("-", " ").capitalize()
-    again = {"Retry_After": "1"} if status in (503,) or refusal.slug == "still-running" else {}
-    problem = Problem(status, refusal.slug, title, refusal.detail, **again)
+    problem = Problem(refusal.slug, refusal.detail)
     if refusal.field is not None:
         problem.errors = [{"where": f"body.{refusal.field}", "reason": refusal.detail}]
     return problem

@@ -1,6 +1,5 @@
-"""Every kind of problem that an answer can be, one row for each; the documentation of the routes is made of it."""
+"""Every kind of problem that an answer can be, one row for each; routes are documented with them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -80,8 +79,9 @@ KINDS: dict[str, Kind] = {
         retry_after=60,
     ),
 }
-# What any endpoint may answer that works with our database and settings.
+# What any endpoint may answer that works with our database and settings; and any that takes JSON.
 OURS = ("database-unavailable", "not-set-up")
+BODY = ("bad-request", "too-large", "unsupported-media-type", "invalid-request")
 
 
 def title(slug: str) -> str:
@@ -109,6 +109,7 @@ class ProblemBody(BaseModel):
 
 
 _HEADERS: dict[str, tuple[str, str]] = {
+    "Location": ("string", "Where the payment is to be read from now on"),
     "WWW-Authenticate": ("string", "Always `Bearer`"),
     "Retry-After": ("integer", "Seconds until the same request may do better"),
     "RateLimit-Limit": ("integer", "Requests that the client may make in a minute"),
@@ -121,8 +122,11 @@ _BY_STATUS = {
 }
 
 
-def described(*slugs: str) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may end with these kinds, with an example of each."""
+def described(*slugs: str, as_page: bool = False) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may end with these kinds, with an example of each.
+
+    as_page: a browser gets the same words as a page.
+    """
     kinds = {slug: KINDS[slug] for slug in slugs}
     by_status: dict[int | str, dict[str, Any]] = {}
     for status in sorted({kind.status for kind in kinds.values()}):
@@ -131,24 +135,24 @@ def described(*slugs: str) -> dict[int | str, dict[str, Any]]:
         headers = _BY_STATUS.get(status, ["Retry-After"] if retry else [])
         by_status[status] = {
             "description": f"{HTTPStatus(status).phrase}: {', '.join(f'`{slug}`' for slug in of_status)}",
-            "headers": headers_described(headers),
+            "headers": headers_described(*headers),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},
-                    "examples": {slug: {"summary": title(slug), "value": _example(slug)} for slug in of_status},
+                    "examples": {
+                        slug: {"summary": title(slug), "value": _example(slug)} for slug in of_status
+                    },
                 }
             },
         }
+        if as_page:
+            by_status[status]["content"]["text/html"] = {"schema": {"type": "string"}}
     return by_status
 
 
-def headers_described(names: Iterable[str]) -> dict[str, Any]:
+def headers_described(*names: str) -> dict[str, Any]:
     """Headers of an answer, for its documentation."""
-    return {
-        name: {"description": text, "schema": {"type": kind}}
-        for name, (kind, text) in _HEADERS.items()
-        if name in names
-    }
+    return {name: {"description": _HEADERS[name][1], "schema": {"type": _HEADERS[name][0]}} for name in names}
 
 
 def _example(slug: str) -> JsonDict:

@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from api import cursors, prefect_server
 from api.access import REFUSALS, allowed
-from api.problems import described, not_found
+from api.cursors import Cursor
+from api.problem_kinds import OURS, described
+from api.problems import not_found
 from records.db import unit_of_work
 from records.process import ProcessRun
 
@@ -19,7 +21,7 @@ router = APIRouter(
     prefix="/api/v1/processes",
     tags=["processes"],
     dependencies=[Depends(allowed("processes:read"))],
-    responses=REFUSALS,
+    responses=described(*REFUSALS),
 )
 
 State = Literal["queued", "running", "waiting", "succeeded", "failed", "needs_attention"]
@@ -46,8 +48,11 @@ _EXAMPLE: JsonDict = {
 class ProcessError(BaseModel):
     """Why the last attempt did not end well."""
 
-    type: str = Field(description="What kind of error; stable, for programs")
-    message: str = Field(description="One sentence, for people; without secrets or personal data")
+    type: str = Field(description="What kind of error; stable, for programs", examples=["not-reachable"])
+    message: str = Field(
+        description="One sentence, for people; without secrets or personal data",
+        examples=["gopay report: no answer within 15 s. Tries again at 02:10 WIB"],
+    )
 
 
 class Process(BaseModel):
@@ -75,14 +80,23 @@ class Process(BaseModel):
 class Processes(BaseModel):
     """A page of processes, newest first."""
 
-    items: list[Process]
+    items: list[Process] = Field(description="The processes of this page")
     next_cursor: str | None = Field(
         description="Give it as `cursor` for the next page; null: this is the last"
     )
 
 
-@router.get("/{process_id}", summary="One process", responses=described(404, 422, 503))
-def read_process(process_id: UUID) -> Process:
+@router.get(
+    "/{process_id}",
+    summary="One process",
+    response_description="The process",
+    responses=described("not-found", "invalid-request", *OURS),
+)
+def read_process(
+    process_id: Annotated[
+        UUID, Path(description="From `status_url`, or the list", examples=[str(_EXAMPLE["process_id"])])
+    ],
+) -> Process:
     """State, attempts, outcome and error of one process, and its flow run."""
     with unit_of_work() as session:
         run = session.get(ProcessRun, process_id)
@@ -91,15 +105,24 @@ def read_process(process_id: UUID) -> Process:
         return _process(run)
 
 
-@router.get("", summary="Processes", responses=described(422, 503))
+@router.get(
+    "",
+    summary="Processes",
+    response_description="A page of processes",
+    responses=described("invalid-request", "invalid-cursor", *OURS),
+)
 def list_processes(
     process: Annotated[
-        str | None, Query(description="Only this process", examples=["reconcile-payments"])
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")] | None,
+        Query(description="Only this process", examples=["reconcile-payments"]),
     ] = None,
     state: Annotated[State | None, Query(description="Only those in this state")] = None,
-    flow_run_id: Annotated[UUID | None, Query(description="Only the one that this flow run works")] = None,
+    flow_run_id: Annotated[
+        UUID | None,
+        Query(description="Only the one that this flow run works", examples=[str(_EXAMPLE["flow_run_id"])]),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before")] = None,
+    cursor: Cursor = None,
 ) -> Processes:
     """Processes, newest first, in pages that stay steady while new ones arrive."""
     query = sa.select(ProcessRun)

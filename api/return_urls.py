@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 from common.settings import settings
 
 _APP_SCHEME = re.compile(r"[a-z][a-z0-9.+-]{2,}")
-# What a browser would run, open from its disk, or hand to another program that is no learner's app.
-_CLOSED_SCHEMES = frozenset(
-    "javascript data file ftp ftps blob about vbscript view-source mailto tel sms ws wss ssh http".split()
-)
+# What a browser would open by itself or hand to another program that is no learner's app. https has been
+# taken before, where it names a host.
+_CLOSED_SCHEMES = (
+    "javascript", "data", "file", "ftp", "ftps", "blob", "about", "vbscript", "view-source", "mailto", "tel",
+    "sms", "ws", "wss", "ssh", "http", "https",
+)  # fmt: skip
 
 
 def checked(url: str) -> str:
@@ -27,7 +29,7 @@ def checked(url: str) -> str:
         return url
     if parts.scheme == "http" and settings().env == "sandbox" and _is_this_machine(host):
         return url
-    if parts.scheme in (*_CLOSED_SCHEMES, "https") or not _APP_SCHEME.fullmatch(parts.scheme):
+    if parts.scheme in _CLOSED_SCHEMES or not _APP_SCHEME.fullmatch(parts.scheme):
         raise ValueError("only https, or the link of an app such as com.example.app://paid")
     if "://" not in url:
         raise ValueError("the link of an app has :// after its scheme")

@@ -28,7 +28,7 @@ class IdempotencyKey(Base):
     """A key that a client gave to one request, for good."""
 
     __tablename__ = "idempotency_keys"
-    client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"), primary_key=True)
     key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     fingerprint: Mapped[bytes] = mapped_column(sa.LargeBinary)
     payment_id: Mapped[UUID | None]

@@ -77,7 +77,7 @@ class Payment(Base):
     status: Mapped[str] = mapped_column(sa.Text)
     created_at: Mapped[datetime] = mapped_column(_TIME)
     paid_at: Mapped[datetime | None] = mapped_column(_TIME)
-    client_id: Mapped[UUID | None]
+    client_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("clients.id"))
     learner_id: Mapped[str | None] = mapped_column(sa.Text)
     learner: Mapped[bytes | None] = mapped_column(sa.LargeBinary, deferred=True)
     program_code: Mapped[str | None] = mapped_column(sa.Text)
