@@ -18,6 +18,7 @@ from api import figures, prefect_server
 from api.problem_kinds import OURS, described
 from common import clock
 from common.errors import NotReachable
+from deployments.names import SWEEP_FLOW
 from records import charge, notification, platform_events
 from records.db import MIGRATIONS, unit_of_work
 from records.process import ProcessRun
@@ -154,7 +155,15 @@ class _Business(Collector):
             "Events for the platform that are not delivered, by client and state",
             labels=["client", "state"],
         )
+        sweep = GaugeMetricFamily(
+            "jembatan_sweep_age_seconds", "Seconds since the newest sweep of the payments ended well"
+        )
         with unit_of_work() as session:
+            ended = sa.select(sa.func.max(ProcessRun.ended_at)).where(
+                ProcessRun.process == SWEEP_FLOW, ProcessRun.state == "succeeded"
+            )
+            if (newest := session.scalar(ended)) is not None:
+                sweep.add_metric([], (clock.now() - newest).total_seconds())
             for client, state, count in platform_events.undelivered(session):
                 events.add_metric([client, state], count)
             for gateway, state, count in notification.counts(session):
@@ -173,4 +182,4 @@ class _Business(Collector):
                 at_risk.add_metric([gateway, name], minor / 100)
             for gateway, seconds in figures.statement_ages(session):
                 age.add_metric([gateway], seconds)
-        return [runs, is_open, at_risk, age, told, open_payments, oldest, events]
+        return [runs, is_open, at_risk, age, told, open_payments, oldest, sweep, events]

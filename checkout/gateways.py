@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from common import clock
+from common.errors import BadInput
 from common.settings import Gateway as Section
 from common.settings import settings
 from providers.base import Gateway
@@ -21,6 +22,8 @@ _opening = threading.Lock()
 def gateway(name: str) -> Gateway:
     """The gateway of that name, opened on first use; raises KeyError for no gateway."""
     config = settings().gateway(name)
+    if not config.base_url:
+        raise BadInput(f"JEMBATAN_{name.upper()}__BASE_URL is not set")
     with _opening:
         kept = _open.get(name)
         if kept is None or kept[0] is not config:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from prefect import task
+from prefect import get_run_logger, task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -79,12 +79,19 @@ def forget_late() -> int:
 
 
 @task(name="ask", task_run_name="ask {gateway}", **ONCE)
-def ask_gateway(gateway: str, limit: int) -> dict[str, int]:
-    """Ask one gateway about every payment that is due, and move those that it speaks of."""
-    return asdict(checkout_sweep.sweep(gateway, limit))
+def ask_gateway(gateway: str, limit: int) -> dict[str, Any]:
+    """Ask one gateway about every payment that is due, and move those that it speaks of.
+
+    One that is not set up rightly is named in the counts; the others are asked all the same.
+    """
+    try:
+        return asdict(checkout_sweep.sweep(gateway, limit)) | {"problem": None}
+    except BadInput as error:
+        get_run_logger().error("%s cannot be asked: %s", gateway, error)
+        return asdict(Swept()) | {"problem": str(error)}
 
 
-def end(round_: Round, counts: dict[str, dict[str, int]]) -> State[Any]:
+def end(round_: Round, counts: dict[str, dict[str, Any]]) -> State[Any]:
     """End the sweep with its proof: swept, healed, still open, and since when the oldest is."""
     with unit_of_work() as session:
         process.forget(session, PROCESS, clock.now() - KEPT_FOR)
@@ -98,6 +105,7 @@ def end(round_: Round, counts: dict[str, dict[str, int]]) -> State[Any]:
     parts = [f"swept {together.swept:,}", f"{together.healed:,} healed"]
     if together.expired:
         parts.append(f"{together.expired:,} of them expired")
+    parts += [f"{name} cannot be asked: {one['problem']}" for name, one in counts.items() if one["problem"]]
     if together.unanswered:
         parts.append(f"{together.unanswered:,} without an answer")
     oldest = (

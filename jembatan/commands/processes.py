@@ -50,7 +50,7 @@ def list_(
     for name in ("process", "of", "state", "attempts", "next attempt"):
         table.add_column(name, overflow="fold")
     for run in found:
-        what = " ".join(str(run.input[name]) for name in ("gateway", "business_date") if name in run.input)
+        what = " ".join(str(run.input[name]) for name in ("gateway", "business_date") if run.input.get(name))
         next_attempt = _time(run.next_attempt_at)
         table.add_row(str(run.id), run.process, what, run.state, str(run.attempts), next_attempt)
     console.print(

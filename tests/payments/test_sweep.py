@@ -149,3 +149,21 @@ def test_a_second_sweep_at_the_same_time_does_nothing(till: Till) -> None:
         outcome = sweep()
     assert "another run already" in outcome["skipped"]
     assert till.sandbox.get("/_sandbox/calls").json()["gopay"]["status"] == before
+
+
+def test_a_gateway_that_is_not_set_up_does_not_keep_the_others_from_being_asked(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from checkout import gateways
+    from common.settings import settings
+
+    made = till.create("linkaja")
+    till.quiet("linkaja")
+    till.act(made, "pay", notify=False)
+    due_now(made)
+    monkeypatch.setenv("JEMBATAN_OVO__PROFILE", "nobody")
+    settings.cache_clear()
+    gateways.close_all()
+    outcome = sweep()
+    assert outcome["healed"] == 1
+    assert "JEMBATAN_OVO__PROFILE is 'nobody'" in outcome["message"]
