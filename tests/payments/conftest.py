@@ -1,24 +1,17 @@
 """A till for each test: the whole API at work on a fresh database, and the sandbox behind it."""
 
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import httpx
 import pytest
-from till import Served, Till
+from till import Served, Till, free_port
 
 from common.settings import GATEWAYS, settings
 from jembatan.stack import Stack
 from records import client as clients
 from records import db
 from records.db import unit_of_work
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -4,52 +4,21 @@ One process of the API is killed at its N-th call into our code, for N over a wh
 The platform repeats its request and the gateway its notification, as they do in life.
 """
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from till import Till, order, wait_until
+from till import Till, free_port, is_up, order, served, wait_until
 
 from jembatan.stack import Stack
 from records import client as clients
 from records.db import unit_of_work
 from records.notification import Notification
 
-KILLED = Path(__file__).parent / "api_killed_at.py"
 POINTS = 30  # of each scenario
-
-
-@contextmanager
-def served(deadly: int, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of the API that dies at its `deadly`-th call (0: never)."""
-    words = [sys.executable, str(KILLED), str(deadly), str(port)]
-    root = str(KILLED.parents[2])
-    process = subprocess.Popen(words, cwd=root, env=os.environ | {"PYTHONPATH": root})
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def is_up(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -1,9 +1,15 @@
 """What the tests of payments work with: the API at work, the sandbox behind it, and a till to pay at."""
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -11,6 +17,7 @@ import httpx
 import uvicorn
 
 T = TypeVar("T")
+KILLED = Path(__file__).parent / "api_killed_at.py"
 EMAIL = "siti.rahma@example.id"
 
 
@@ -128,3 +135,27 @@ class Served:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(20)
+
+
+@contextmanager
+def served(deadly: int, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the API that dies at its `deadly`-th call (0: never)."""
+    words = [sys.executable, str(KILLED), str(deadly), str(port)]
+    root = str(KILLED.parents[2])
+    process = subprocess.Popen(words, cwd=root, env=os.environ | {"PYTHONPATH": root})
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def is_up(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
