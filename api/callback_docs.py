@@ -83,7 +83,7 @@ _SNAP_HEADERS = {
     "X-TIMESTAMP": ("When it was signed", "2026-11-25T12:01:31+07:00"),
     "X-SIGNATURE": (
         "OVO, LinkAja: over this path, the body and the time; GoPay's is in the body",
-        "kyfJmJqCKe1W…",
+        "kyfJmJqCKe1W16+r4+o4RMz3LsfI49fLfVKBJQwLCY6uCdWVj3E2YafPQbOTJqLF",
     ),
 }
 _CLIENT_KEY = {"X-CLIENT-KEY": ("Our client id at the gateway", "sandbox-ovo")}

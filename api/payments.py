@@ -153,12 +153,10 @@ def verify_payment(which: WhichPayment, caller: Reader) -> Verified:
 
 
 @router.post(
-    "/{payment_id}/cancel",
+    "/{payment_id:uuid}/cancel",
     summary="Cancel a pending payment",
     response_description="The payment as it is now: `cancelled`, or what became of it meanwhile",
-    responses=described(
-        "not-found", "not-cancellable", "invalid-request", "gateway-unavailable", *OURS, *REFUSALS
-    ),
+    responses=described("not-found", "not-cancellable", "gateway-unavailable", *OURS, *REFUSALS),
 )
 def cancel_payment(payment_id: PaymentId, caller: Writer) -> ShownWithHistory:
     """Cancel the charge at its gateway, where the gateway can (GoPay can). What was paid stays paid."""
@@ -173,10 +171,10 @@ def cancel_payment(payment_id: PaymentId, caller: Writer) -> ShownWithHistory:
 
 
 @router.get(
-    "/{payment_id}",
+    "/{payment_id:uuid}",
     summary="One payment",
     response_description="The payment and its history",
-    responses=described("not-found", "invalid-request", *OURS, *REFUSALS),
+    responses=described("not-found", *OURS, *REFUSALS),
 )
 def read_payment(payment_id: PaymentId, caller: Reader) -> ShownWithHistory:
     """The payment with its history, as we know it; nobody is asked."""

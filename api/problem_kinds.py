@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
         "header.Idempotency-Key",
     ),
     "too-many-requests": Kind(
-        429, "The client platform may make 6,000 requests a minute; try again in 7 s.", retry_after=7
+        429, "The client platform may make 30,000 requests a minute; try again in 7 s.", retry_after=7
     ),
     "internal-error": Kind(500, "Something went wrong on our side; the log of the API has the details."),
     "gateway-busy": Kind(503, "ovo answers slowly at the moment. Repeat the request.", retry_after=1),

@@ -2,7 +2,7 @@
 
 import re
 
-_PRINTED = re.compile(r"\d{1,15}\.\d{2}")
+_PRINTED = re.compile(r"[0-9]{1,15}\.[0-9]{2}")
 
 
 def printed(sen: int) -> str:

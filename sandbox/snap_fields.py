@@ -11,7 +11,6 @@ from sandbox.money import readable
 from sandbox.snap import SnapCall, SnapError
 from sandbox.wib import read_moment
 
-_AMOUNT = re.compile(r"[0-9]{1,15}\.[0-9]{2}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")  # the 25 characters of the standard
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"<>\\^`{|}]+")
 
@@ -76,7 +75,7 @@ class Fields:
     def money(self, name: str) -> int:
         """An amount in sen: `{"value": "10000.00", "currency": "IDR"}`, above zero, exactly two decimals."""
         amount = self.inner(name)
-        value = amount.text("value", 19, _AMOUNT.pattern)
+        value = amount.text("value")
         if amount.text("currency") != "IDR":
             raise amount.wrong("currency")
         sen = readable(value)

@@ -85,6 +85,8 @@ def stage(folder: Path, *, api: bool, at_sandbox: Iterable[UnderWay] = ()) -> It
     home.mkdir(parents=True)
     _write_journal(home / "sandbox-journal.jsonl", at_sandbox)
     os.environ["JEMBATAN_HOME"] = str(home)
+    os.environ["JEMBATAN_API_PORT"] = "8470"  # not the default one, where the sandboxes of others may call
+    os.environ["JEMBATAN_SANDBOX_PORT"] = "8480"
     os.environ["JEMBATAN_CATCH_UP_DAYS"] = "0"  # no night was missed in a database of today
     for gateway in GATEWAYS:
         os.environ[f"JEMBATAN_{gateway.upper()}__RATE"] = "1000000"

@@ -92,19 +92,19 @@ def test_a_gopay_payment_and_its_refund_are_reported_on_their_days(
     assert made["order_id"] not in ledger
 
 
-@pytest.mark.parametrize("profile", ["doku", "dana"])
+@pytest.mark.parametrize(("profile", "clock"), [("doku", "12:00:00"), ("dana", "23:59:59")])
 def test_an_ovo_payment_is_in_the_history(
-    through: Through, http: httpx.Client, merchant_key: RSAPrivateKey, profile: str
+    through: Through, http: httpx.Client, merchant_key: RSAPrivateKey, profile: str, clock: str
 ) -> None:
     day = DAYS["three"]
     before = truth(http, day)
     made = through("ovo", profile).charge()
-    through("ovo", profile).act(made, "pay", at=at(day, "23:59:59")).raise_for_status()
+    through("ovo", profile).act(made, "pay", at=at(day, clock)).raise_for_status()
     items = SnapCaller(http, "ovo", merchant_key).whole_history(str(day))
     (line,) = [
         one for one in items if one["additionalInfo"]["partnerReferenceNo"] == made["partnerReferenceNo"]
     ]
-    assert line["dateTime"] == at(day, "23:59:59")
+    assert line["dateTime"] == at(day, clock)
     assert line["amount"] == {"value": "150000.00", "currency": "IDR"}
     assert (line["status"], line["type"]) == ("SETTLEMENT", "PAYMENT")
     assert line["additionalInfo"]["fee"] == {"value": "2250.00", "currency": "IDR"}
@@ -185,6 +185,20 @@ def test_a_refund_of_a_generated_payment_adds_only_itself(gopay: MidtransCaller,
     amount = float(row[3])
     assert added(http, day, "gopay", before) == {"matched": (1, amount, amount)}
     assert truth(http, paid_on) == before_paid
+
+
+def test_the_rest_of_a_generated_refund_leaves_its_day_as_it_was(
+    gopay: MidtransCaller, http: httpx.Client
+) -> None:
+    day = DAYS["three"]
+    lines = http.get(f"/_sandbox/days/{day}/ledger.csv").text.splitlines()
+    reference = next(line for line in lines if ",gopay," in line and ",partially_refunded," in line)
+    before = truth(http, day)
+    answer = gopay.refund({"order_id": reference.split(",")[0]}, refund_key=f"R-{uuid4().hex[:12]}")
+    assert answer["transaction_status"] == "refund"
+    wait_until(lambda: gopay.status(answer)["refunds"][-1].get("bank_confirmed_at"), "the bank")
+    assert len(gopay.status(answer)["refunds"]) == 2
+    assert truth(http, day) == before
 
 
 def test_what_is_settled_today_is_in_no_report_yet(gopay: MidtransCaller, http: httpx.Client) -> None:

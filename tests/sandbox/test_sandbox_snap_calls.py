@@ -214,3 +214,14 @@ def test_a_payment_of_the_generated_books_is_known_to_every_aggregator(through: 
     assert caller.refund(made, amount).json()["responseCode"] == "2005800"
     assert caller.refund(made, amount).json()["responseCode"] == "4035815"
     assert caller.status(made)["latestTransactionStatus"] == "04"
+
+
+def test_the_history_takes_the_token_of_any_of_the_wallets_aggregators(through: Through) -> None:
+    window = {"fromDateTime": "2025-02-03T00:00:00+07:00", "toDateTime": "2025-02-04T00:00:00+07:00"}
+    for profile in ("doku", "nicepay", "ovo-direct"):
+        caller = through("ovo", profile)
+        assert caller.post("/v1.0/transaction-history-list", window).json()["responseCode"] == "2001200"
+    strange = through("linkaja", "nicepay").ask_token().json()["accessToken"]
+    refused = through("ovo", "doku")
+    refused.token = strange
+    assert refused.post("/v1.0/transaction-history-list", window).json()["responseCode"] == "4011201"
