@@ -13,10 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import httpx
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
+from sandbox_caller import GOPAY
+from sandbox_profiles import ProfileCaller
 
 T = TypeVar("T")
 YES = (200, b'{"responseCode":"2005600","responseMessage":"Successful"}', {})
@@ -132,3 +135,36 @@ def listening() -> Iterator[Listener]:
     yield listener
     server.shutdown()
     server.server_close()
+
+
+def is_signed(members: dict[str, Any]) -> bool:
+    """Midtrans' signature, over the texts as received."""
+    text = f"{members['order_id']}{members['status_code']}{members['gross_amount']}{GOPAY[0]}"
+    return bool(members["signature_key"] == hashlib.sha512(text.encode()).hexdigest())
+
+
+def habit(http: httpx.Client, gateway: str, **how: Any) -> None:
+    http.post("/_sandbox/notifications", json={"gateway": gateway, **how}).raise_for_status()
+
+
+def words(messages: list[Received]) -> list[str]:
+    return [one.members["transaction_status"] for one in messages]
+
+
+def checked(message: Received, caller: ProfileCaller, box: Box, key: RSAPrivateKey) -> bool:
+    """Whether a message is signed by its aggregator's rule."""
+    public, stamp = key.public_key(), message.headers["x-timestamp"]
+    if caller.profile == "doku":
+        asked = box.tokens[-1]
+        assert asked.path == f"/{box.url.rpartition('/')[2]}/access-token/b2b"
+        assert asked.headers["x-client-key"] == "sandbox-ovo"
+        assert asked.members == {"grantType": "client_credentials"}
+        assert asked.is_rsa(public, f"sandbox-ovo|{asked.headers['x-timestamp']}")
+        token = message.headers["authorization"].removeprefix("Bearer ")
+        assert token == f"token-{len(box.tokens)}"
+        return message.is_hmac("sandbox-ovo-secret", token)
+    assert "authorization" not in message.headers
+    if caller.profile == "nicepay":
+        return message.is_rsa(public, f"{caller.client_id}|{stamp}")
+    digest = hashlib.sha256(message.body).hexdigest()
+    return message.is_rsa(public, f"POST:{message.path}:{digest}:{stamp}")
