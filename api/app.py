@@ -38,7 +38,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     intake = app.state.intake = Intake()
-    beside: list[Intake | Desk | Relay | Courier] = [intake, Desk(intake.news), Relay(), Courier()]
+    beside: list[Intake | Desk | Relay | Courier] = [intake, Desk(intake), Relay(), Courier()]
     for one in beside:
         one.start()
     to_thread.current_default_thread_limiter().total_tokens = REQUESTS_AT_ONCE

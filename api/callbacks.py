@@ -129,7 +129,9 @@ def _kept(name: str, message: Incoming, claim: Notification) -> Received:
 
 
 def _printable(text: str | None) -> str | None:
-    return "".join(one for one in text if one.isprintable())[:64] if text is not None else None
+    if text is None or text.isprintable():
+        return text and text[:64]
+    return "".join(one for one in text if one.isprintable())[:64]
 
 
 def _answer(reply: Reply) -> Response:

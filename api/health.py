@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from api import figures, prefect_server
@@ -32,10 +33,17 @@ jembatan_payments_open 12.0
 """
 
 
+_READY: JsonDict = {
+    "status": "ready",
+    "database": {"reachable": True, "schema": "0002", "schema_wanted": "0002"},
+    "prefect": {"reachable": True},
+}
+
+
 class Alive(BaseModel):
     """The process answers."""
 
-    status: Literal["ok"] = Field("ok", description="Nothing else is ever said")
+    status: Literal["ok"] = Field("ok", description="Nothing else is ever said", examples=["ok"])
 
 
 class Database(BaseModel):
@@ -57,6 +65,8 @@ class Prefect(BaseModel):
 
 class Readiness(BaseModel):
     """What is there of all that requests need."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_READY]})
 
     status: Literal["ready", "not ready"] = Field(description="Ready: the database is, with its schema")
     database: Database = Field(description="Without it nothing is accepted")

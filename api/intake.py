@@ -8,7 +8,7 @@ import asyncio
 import logging
 import queue
 import threading
-from concurrent.futures import Future
+import time
 from contextlib import suppress
 
 import psycopg
@@ -20,9 +20,11 @@ from records.notification import Received
 
 LARGEST_BATCH = 500
 PATIENCE = 4.0  # seconds until the gateway is told to come again: OVO waits five for an answer
+STORM = 200  # messages a second from which on answering them goes before working them
+_WINDOW = 0.25
 
 log = logging.getLogger("jembatan.intake")
-_Waiting = tuple[Received, "Future[None]"]
+_Waiting = tuple[Received, "asyncio.Future[None]"]
 
 
 class Intake:
@@ -31,6 +33,7 @@ class Intake:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._window_ends, self._in_window, self._storm_ends = 0.0, 0, 0.0
         self.news = threading.Event()  # set when something new may wait to be worked
 
     def start(self) -> None:
@@ -44,16 +47,23 @@ class Intake:
 
     async def stored(self, message: Received) -> None:
         """Returns once the message is on disk; raises NotReachable where it could not be stored in time."""
-        done: Future[None] = Future()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.put((message, done))
         try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(done)), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await done
         except TimeoutError:
             raise NotReachable("the message could not be stored in time") from None
+
+    def is_in_storm(self) -> bool:
+        """Whether messages come so fast that all else in this process had better wait a little."""
+        return time.monotonic() < self._storm_ends
 
     def _run(self) -> None:
         db: psycopg.Connection | None = None
         while (batch := self._gathered()) is not None:
+            self._measure(len(batch))
+            problem: NotReachable | None = None
             try:
                 if db is None or db.closed or db.broken:
                     db = psycopg.connect(database_url(), connect_timeout=3)
@@ -64,12 +74,11 @@ class Intake:
                     with suppress(psycopg.Error):
                         db.close()
                     db = None
-                for _, done in batch:
-                    done.set_exception(NotReachable("the message could not be stored"))
-                continue
-            for _, done in batch:
-                done.set_result(None)
-            self.news.set()
+                problem = NotReachable("the message could not be stored")
+            with suppress(RuntimeError):  # the event loop is closed: nobody waits for the answers any more
+                batch[0][1].get_loop().call_soon_threadsafe(_tell, batch, problem)
+            if problem is None:
+                self.news.set()
 
     def _gathered(self) -> list[_Waiting] | None:
         """All that waits, at least one; None at the end."""
@@ -87,3 +96,22 @@ class Intake:
                 break
             batch.append(following)
         return batch
+
+    def _measure(self, count: int) -> None:
+        now = time.monotonic()
+        if now > self._window_ends:
+            self._window_ends, self._in_window = now + _WINDOW, 0
+        self._in_window += count
+        if self._in_window > STORM * _WINDOW:
+            self._storm_ends = now + 2 * _WINDOW
+
+
+def _tell(batch: list[_Waiting], problem: NotReachable | None) -> None:
+    """On the event loop: let every request of a batch go on, but for those that have given up."""
+    for _, done in batch:
+        if done.done():
+            continue
+        if problem is None:
+            done.set_result(None)
+        else:
+            done.set_exception(problem)

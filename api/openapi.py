@@ -7,7 +7,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api.access import SCHEME
+from api.payment_models import Payments, Shown, ShownWithHistory, Verified
 from api.problem_kinds import ProblemBody
+from api.processes import Process, Processes
 
 TAGS = [
     {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
@@ -20,6 +22,9 @@ TAGS = [
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
+
+# FastAPI leaves the nulls out of their examples, and with them members that are always there.
+_HAVE_NULLS = (Shown, ShownWithHistory, Verified, Payments, Process, Processes)
 
 
 def operation_id(route: APIRoute) -> str:
@@ -37,6 +42,8 @@ def complete(app: FastAPI) -> None:
             for name in _FASTAPI_ERRORS:
                 schemas.pop(name, None)
             problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+            for model in _HAVE_NULLS:
+                schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
             schemas |= {**problem.pop("$defs"), "Problem": problem}
             for operation in _operations(plain()):
                 _name_scope(operation)

@@ -16,12 +16,12 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from api import return_urls
-from common.money import MAX_MINOR, MINOR_PER_UNIT
 from common.settings import GATEWAYS
 
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Text = Annotated[str, StringConstraints(min_length=1, pattern=_NO_CONTROL)]
 _EMAIL = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
+_EXACT_EVERYWHERE = 2**53 - 1  # the largest whole number that every reader of JSON keeps as it is
 Status = Literal[
     "created", "pending", "paid", "partially_refunded", "refunded", "expired", "cancelled", "denied",
     "reversed", "unknown",
@@ -96,7 +96,7 @@ class Order(BaseModel):
     gateway: GatewayName = Field(description="The wallet")
     amount: StrictInt = Field(
         gt=0,
-        le=MAX_MINOR // MINOR_PER_UNIT,
+        le=_EXACT_EVERYWHERE,
         description="Whole rupiah; each wallet has limits of its own",
         examples=[150000],
     )
@@ -166,6 +166,8 @@ _PAYMENT: JsonDict = {
     "expires_at": "2026-11-25T03:15:00Z",
     "refunded_amount": 0,
     "advice": None,
+}
+_WITH_HISTORY: JsonDict = _PAYMENT | {
     "events": [
         {
             "at": "2026-11-25T03:00:00Z",
@@ -175,7 +177,15 @@ _PAYMENT: JsonDict = {
             "source": "create",
             "note": "The platform asked for the payment.",
         }
-    ],
+    ]
+}
+_VERIFIED: JsonDict = _WITH_HISTORY | {
+    "status_source": {
+        "by": "gateway",
+        "at": "2026-11-25T03:04:05Z",
+        "detail": None,
+        "next_question_at": "2026-11-25T03:05:00Z",
+    }
 }
 
 
@@ -207,6 +217,8 @@ class Shown(BaseModel):
 class ShownWithHistory(Shown):
     """A payment and all that happened to it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_WITH_HISTORY]})
+
     events: list[Event] = Field(description="Its history, in order")
 
 
@@ -227,6 +239,8 @@ class StatusSource(BaseModel):
 class Verified(ShownWithHistory):
     """A payment after asking its gateway."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_VERIFIED]})
+
     status_source: StatusSource = Field(description="Where the status comes from")
 
 
@@ -234,7 +248,14 @@ class WhichPayment(BaseModel):
     """Names a payment, in one of two ways."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"reference": "INV-2026-004711"}]}
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"reference": "INV-2026-004711"}],
+            "oneOf": [
+                {"required": [one], "properties": {one: {"type": "string"}, other: {"type": "null"}}}
+                for one, other in (("reference", "payment_id"), ("payment_id", "reference"))
+            ],
+        },
     )
 
     payment_id: UUID | None = Field(
@@ -251,6 +272,8 @@ class WhichPayment(BaseModel):
 
 class Payments(BaseModel):
     """A page of payments, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_PAYMENT], "next_cursor": None}]})
 
     items: list[Shown] = Field(description="The payments of this page, without their history")
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null: the last")

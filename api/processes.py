@@ -80,6 +80,8 @@ class Process(BaseModel):
 class Processes(BaseModel):
     """A page of processes, newest first."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_EXAMPLE], "next_cursor": None}]})
+
     items: list[Process] = Field(description="The processes of this page")
     next_cursor: str | None = Field(
         description="Give it as `cursor` for the next page; null: this is the last"

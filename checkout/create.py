@@ -22,7 +22,6 @@ from records import charge, payment
 from records.charge import Wanted
 from records.db import unit_of_work
 from records.payment import Payment
-from records.sealed import unseal_json
 
 log = logging.getLogger("jembatan.checkout")
 AT_ONCE = 48  # charges under way at one gateway and process: a slow gateway must not stop the others
@@ -97,11 +96,14 @@ def create(wanted: Wanted) -> Payment:
                 raise _refused(outcome)
         if outcome == "known":
             return found
+        charged = None
         try:
-            return _charge(opened, found.id, was_tried=outcome == "again")
+            charged = _charge(opened, found, wanted.learner, was_tried=outcome == "again")
+            return charged
         finally:
-            with unit_of_work() as session:
-                charge.release(session, found.id)
+            if charged is None or charged.busy_by is not None:
+                with unit_of_work() as session:
+                    charge.release(session, found.id)
 
 
 def order_of(found: Payment, learner: dict[str, Any]) -> ChargeOrder:
@@ -123,14 +125,12 @@ def order_of(found: Payment, learner: dict[str, Any]) -> ChargeOrder:
     )
 
 
-def _charge(opened: Gateway, payment_id: UUID, *, was_tried: bool) -> Payment:
+def _charge(opened: Gateway, found: Payment, learner: dict[str, Any], *, was_tried: bool) -> Payment:
     """Make the charge; where an earlier try may have made it, ask first. Where the gateway is known to have
     it, the same call again brings back its answer with the learner's link, at gateways that can do that."""
-    with unit_of_work() as session:
-        found = session.get_one(Payment, payment_id)
-        order = order_of(found, unseal_json(found.learner or b""))
+    order = order_of(found, learner)
     if was_tried and found.status == "unknown":
-        asked = ask.ask(payment_id, cause="status", source="create")
+        asked = ask.ask(found.id, cause="status", source="create")
         if asked.said is None or asked.payment.status not in ("unknown", "pending"):
             return asked.payment
         found = asked.payment
@@ -139,34 +139,36 @@ def _charge(opened: Gateway, payment_id: UUID, *, was_tried: bool) -> Payment:
     except (Rejected, AuthFailed) as error:
         if found.status == "pending":
             return found  # what it has it does not refuse: only the link cannot be had twice
-        return _denied(payment_id, error)
+        return _denied(found.id, error)
     except ProviderError as error:
-        found = _unknown(payment_id, error)
+        found = _unknown(found.id, error)
         if was_tried or found.status != "pending":
             return found
-        return _charge(opened, payment_id, was_tried=True)  # a notification was faster than the answer
-    return _record(payment_id, made, opened.capabilities)
+        return _charge(opened, found, learner, was_tried=True)  # a notification was faster than the answer
+    return _record(found, made, opened.capabilities)
 
 
-def _record(payment_id: UUID, made: Charge, can: Capabilities) -> Payment:
+def _record(found: Payment, made: Charge, can: Capabilities) -> Payment:
     """Keep what the gateway answered: its reference, and what the learner does next."""
+    expires_at = made.expires_at or found.expires_at
+    first = timedelta(seconds=can.first_status_after)
+    # Only the status or a notification says that money has come: a charge alone is pending at most.
+    state = made.state if made.state in ("denied", "expired", "cancelled") else "pending"
     with unit_of_work() as session:
-        found = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
-        found.gateway_reference = made.gateway_reference or found.gateway_reference
-        found.actions = [
-            {name: value for name, value in asdict(action).items() if value is not None}
-            for action in made.actions
-        ]
-        if made.expires_at is not None:
-            found.expires_at = made.expires_at
-        first = timedelta(seconds=can.first_status_after)
-        found.next_status_at = timetable.next_question(clock.now(), found.created_at, found.expires_at, first)
-        found.busy_by = None
-        # Only the status or a notification says that money has come: a charge alone is pending at most.
-        state = made.state if made.state in ("denied", "expired", "cancelled") else "pending"
+        charge.answered(
+            session,
+            found.id,
+            gateway_reference=made.gateway_reference,
+            actions=[
+                {name: value for name, value in asdict(action).items() if value is not None}
+                for action in made.actions
+            ],
+            expires_at=expires_at,
+            next_status_at=timetable.next_question(clock.now(), found.created_at, expires_at, first),
+        )
         payment.apply(
             session,
-            payment_id,
+            found.id,
             state,
             cause="charge",
             source="create",
@@ -174,7 +176,7 @@ def _record(payment_id: UUID, made: Charge, can: Capabilities) -> Payment:
             evidence=made.raw,
             reason=f"the gateway says {made.word}" if state == "denied" else None,
         )
-        return found
+        return session.get_one(Payment, found.id)
 
 
 def _denied(payment_id: UUID, error: ProviderError) -> Payment:

@@ -38,17 +38,23 @@ def work(gateway: str, reference: str) -> None:
             return
         with unit_of_work() as session:
             rest = _sieve(session, gateway, reference)
-        if rest is None:
-            return
-        found, must_ask = rest
-        asked = ask.ask(found.id, cause=CAUSE, source=f"notification of {gateway}") if must_ask else None
+            if rest is None:
+                return
+            found, left, must_ask = rest
+            if not must_ask:
+                _apply(session, left, found, None)
+                return
+        asked = ask.ask(found.id, cause=CAUSE, source=f"notification of {gateway}")
         with unit_of_work() as session:
-            _apply(session, gateway, reference, found, asked)
+            waiting = notification.of_reference(session, gateway, reference)
+            _apply(session, [one for one in waiting if _difference(one, found) is None], found, asked)
 
 
-def _sieve(session: Session, gateway: str, reference: str) -> tuple[Payment, bool] | None:
-    """Put aside what cannot be about our payment. Returns the payment and whether the gateway must be asked;
-    None where nothing is left."""
+def _sieve(
+    session: Session, gateway: str, reference: str
+) -> tuple[Payment, list[Notification], bool] | None:
+    """Put aside what cannot be about our payment. Returns the payment, what is left, and whether the gateway
+    must be asked about it; None where nothing is left."""
     waiting = notification.of_reference(session, gateway, reference)
     found = session.scalars(sa.select(Payment).filter_by(gateway=gateway, reference=reference)).first()
     if found is None:
@@ -66,17 +72,12 @@ def _sieve(session: Session, gateway: str, reference: str) -> tuple[Payment, boo
         payment.remark(session, found.id, note, cause=CAUSE, source=f"notification {one.id}")
     if not left:
         return None
-    return found, any(_needs_answer(one, found) for one in left)
+    return found, left, any(_needs_answer(one, found) for one in left)
 
 
-def _apply(session: Session, gateway: str, reference: str, found: Payment, asked: Asked | None) -> None:
+def _apply(session: Session, left: list[Notification], found: Payment, asked: Asked | None) -> None:
     """Deal with what is left: by the gateway's answer where it was asked, else by the claims themselves."""
-    waiting = [
-        one
-        for one in notification.of_reference(session, gateway, reference)
-        if _difference(one, found) is None
-    ]
-    for one in sorted(waiting, key=lambda one: (_ORDER.get(one.claimed, -1), one.id)):
+    for one in sorted(left, key=lambda one: (_ORDER.get(one.claimed, -1), one.id)):
         now = session.get_one(Payment, found.id, with_for_update=True, populate_existing=True)
         was_answered = asked is not None and asked.said is not None
         if was_answered and asked is not None and (one.confirm or _contradicts(one, now)):
@@ -208,6 +209,7 @@ def set_back(gateway: str, reference: str) -> None:
 
 
 def waiting(limit: int = 200) -> Sequence[tuple[str, str]]:
-    """Gateway and reference of what waits."""
+    """Gateway and reference of what waits, after all that say nothing new were put away together."""
     with unit_of_work() as session:
+        notification.put_away_known(session)
         return notification.due_references(session, limit)

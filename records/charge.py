@@ -66,7 +66,7 @@ def begin(
     if wanted.idempotency_key is not None and not _is_same_key(session, wanted, fingerprint):
         return "key_reused", None
     now = clock.now()
-    made = session.scalar(
+    made = session.scalars(
         insert(Payment)
         .values(
             reference=wanted.reference,
@@ -89,28 +89,52 @@ def begin(
             next_status_at=now + first_question_after,
         )
         .on_conflict_do_nothing(index_elements=["reference"])
-        .returning(Payment.id)
-    )
-    found = session.scalars(
-        sa.select(Payment).where(Payment.reference == wanted.reference).with_for_update()
-    ).one()
+        .returning(Payment)
+    ).one_or_none()
     if made is not None:
         notification.join_payment(session, wanted.gateway, [wanted.reference])
         session.add(
             PaymentEvent(
-                payment_id=made,
+                payment_id=made.id,
                 cause="api",
                 source="create",
                 to_status="created",
                 note="The platform asked for the payment.",
             )
         )
-        return "new", found
+        return "new", made
+    found = session.scalars(
+        sa.select(Payment).where(Payment.reference == wanted.reference).with_for_update()
+    ).one()
     if found.client_id != wanted.client_id:
         return "taken", None
     if found.fingerprint != fingerprint:
         return "other_body", None
     return _known(session, found, now, left_alone_for), found
+
+
+def answered(
+    session: Session,
+    payment_id: UUID,
+    *,
+    gateway_reference: str | None,
+    actions: list[dict[str, Any]],
+    expires_at: datetime | None,
+    next_status_at: datetime,
+) -> None:
+    """Keep what the gateway said of the charge. Nobody is at it any more; its row is locked until the commit."""
+    session.execute(
+        sa.update(Payment)
+        .where(Payment.id == payment_id)
+        .values(
+            gateway_reference=sa.func.coalesce(gateway_reference, Payment.gateway_reference),
+            actions=actions,
+            expires_at=expires_at,
+            next_status_at=next_status_at,
+            busy_by=None,
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def release(session: Session, payment_id: UUID) -> None:
@@ -122,9 +146,8 @@ def may_ask(session: Session, payment_id: UUID) -> bool:
     """The right to ask the gateway about a payment: one question a second, whoever asks."""
     now = clock.now()
     asked = sa.or_(Payment.asked_at.is_(None), Payment.asked_at <= now - ONE_QUESTION_A)
-    got = session.execute(
-        sa.update(Payment).where(Payment.id == payment_id, asked).values(asked_at=now).returning(Payment.id)
-    )
+    right = sa.update(Payment).where(Payment.id == payment_id, asked).values(asked_at=now)
+    got = session.execute(right.returning(Payment.id).execution_options(synchronize_session=False))
     return got.first() is not None
 
 

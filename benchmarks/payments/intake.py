@@ -96,15 +96,14 @@ def _ours(
     """Send to our API, count what is stored, and wait until the desk has worked all of it."""
     assert on.api_port is not None
     sent = messages.of(gateway, payments)[-len(payments) :] if copies > 1 else messages.of(gateway, payments)
-    before = on.scalar("SELECT count(*) FROM notifications")
     cores = Cores()
     answers = _send(on.api_port, sent * copies, rate)
     _, others = cores.look()
     waiting = "SELECT count(*) FROM notifications WHERE state = 'received'"
     worked = len(sent) - on.scalar(waiting)
     rest = wait_until(lambda: on.scalar(waiting) == 0, "the desk")
-    stored = on.scalar("SELECT count(*) FROM notifications") - before
     references = [one.reference for one in payments]
+    stored = on.scalar("SELECT count(*) FROM notifications WHERE reference = ANY(%s)", references)
     paid = on.scalar(
         "SELECT count(*) FROM payments WHERE status = 'paid' AND reference = ANY(%s)", references
     )

@@ -128,6 +128,7 @@ def test_a_gateway_without_a_source_says_which_setting_is_missing(
 
 def test_production_refuses_sandbox_keys_and_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JEMBATAN_ENV", "production")
+    monkeypatch.setenv("JEMBATAN_SANDBOX_URL", "http://127.0.0.1:8410")
     (tmp_path / "key").write_text("SB-Mid-server-x\n")
     for name, value in (
         ("JEMBATAN_GOPAY__SERVER_KEY", "SB-Mid-server-x"),
