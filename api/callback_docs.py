@@ -122,15 +122,21 @@ def _answers(service: str, taken: dict[str, Any]) -> dict[int | str, dict[str, A
         return own | {name: snap for name in taken if name != "gopay"}
 
     by_status: dict[int, tuple[str, dict[str, Any]]] = {
-        200: ("Taken", taken),
-        400: ("It cannot be read", refused(400, "Bad Request", "json")),
-        401: ("Its signature is missing or wrong", refused(401, "Unauthorized", "signature")),
-        413: ("Over 64 KiB; over 1 MiB it is a problem", refused(413, "Payload Too Large", "too large")),
+        200: ("Taken; in the gateway's own form", taken),
+        400: ("It cannot be read; in the gateway's own form", refused(400, "Bad Request", "json")),
+        401: (
+            "Its signature is missing or wrong; in the gateway's own form",
+            refused(401, "Unauthorized", "signature"),
+        ),
+        413: (
+            "Over 64 KiB, in the gateway's own form; over 1 MiB, a problem",
+            refused(413, "Payload Too Large", "too large"),
+        ),
     }
     answers = described("not-found", "too-large", *OURS)
     for status, (text, examples) in by_status.items():
         answer = answers.setdefault(status, {"content": {}})
-        answer["description"] = f"{text}; in the gateway's own form"
+        answer["description"] = text
         answer["content"]["application/json"] = {
             "schema": {"type": "object"},
             "examples": _examples(examples),

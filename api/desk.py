@@ -4,18 +4,14 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
-import sqlalchemy as sa
-
 from api.intake import Intake
 from checkout import inbox
-from common.errors import NotReachable
 
 POLL = 2.0  # seconds between two looks when nothing new has come: what another process left lying
 GATHER = 0.05  # what comes within this time is looked for together
 AT_ONCE = 4
-# In a storm each of the four rests so long after each payment. Gateways want their answers within seconds; what
-# they say may be worked a little later, and is never left alone for long.
+# In a storm each of the four rests so long after each payment: gateways want their answers within seconds,
+# while what they say may be worked a little later. It goes on, so nobody waits for the storm's end.
 REST = 0.25
 
 log = logging.getLogger("jembatan.desk")
@@ -44,21 +40,23 @@ class Desk:
             while not self._stopping.is_set():
                 try:
                     self._intake.news.clear()
-                    waiting = inbox.waiting()
-                    list(pool.map(lambda one: self._work(*one), waiting))
-                except (NotReachable, psycopg.OperationalError, sa.exc.OperationalError) as error:
-                    log.warning("the inbox cannot be read now (%s)", type(error).__name__)
-                    waiting = []
-                if not waiting and self._intake.news.wait(POLL):
+                    did_something = any(list(pool.map(lambda one: self._work(*one), inbox.waiting())))
+                except Exception:  # the thread must outlive whatever one look meets
+                    log.exception("the inbox cannot be worked now; looking again")
+                    did_something = False
+                if not did_something and self._intake.news.wait(POLL):
                     self._stopping.wait(GATHER)
 
-    def _work(self, gateway: str, reference: str) -> None:
+    def _work(self, gateway: str, reference: str) -> bool:
+        """Whether anything was done: another process may be at it."""
         if self._stopping.is_set():
-            return
+            return False
+        did_something = True
         try:
-            inbox.work(gateway, reference)
+            did_something = inbox.work(gateway, reference)
         except Exception:  # one message that cannot be worked must not keep the others from it
             log.exception("working what %s told us of a payment failed; it is tried again", gateway)
             inbox.set_back(gateway, reference)
         if self._intake.is_in_storm():
             self._stopping.wait(REST)
+        return did_something

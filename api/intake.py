@@ -68,8 +68,8 @@ class Intake:
                 if db is None or db.closed or db.broken:
                     db = psycopg.connect(database_url(), connect_timeout=3)
                 notification.keep(db, [message for message, _ in batch])
-            except (psycopg.Error, NotReachable) as error:
-                log.error("messages of gateways cannot be stored (%s); they come again", type(error).__name__)
+            except Exception:  # the writer must outlive whatever one batch meets
+                log.exception("messages of gateways cannot be stored; they come again")
                 if db is not None:
                     with suppress(psycopg.Error):
                         db.close()

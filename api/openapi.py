@@ -5,9 +5,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from api.access import SCHEME
-from api.payment_models import Payments, Shown, ShownWithHistory, Verified
+from api.health import Readiness
+from api.pages import StatementFigures
+from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
 
@@ -22,9 +25,12 @@ TAGS = [
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
-
-# FastAPI leaves the nulls out of their examples, and with them members that are always there.
-_HAVE_NULLS = (Shown, ShownWithHistory, Verified, Payments, Process, Processes)
+# FastAPI takes the nulls out of examples, and with them members that are always there; Pydantic sorts the
+# rest. These are put back as they were written.
+_WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
+    Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Process, Processes,
+    StatementFigures, Readiness,
+)  # fmt: skip
 
 
 def operation_id(route: APIRoute) -> str:
@@ -38,21 +44,31 @@ def complete(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:  # it is made once, then kept
-            schemas = plain()["components"]["schemas"]
-            for name in _FASTAPI_ERRORS:
-                schemas.pop(name, None)
-            problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            for model in _HAVE_NULLS:
-                schemas[model.__name__]["examples"] = model.model_json_schema()["examples"]
-            schemas |= {**problem.pop("$defs"), "Problem": problem}
-            for operation in _operations(plain()):
-                _name_scope(operation)
-                for parameter in operation.get("parameters", []):
-                    _leave_out_null(parameter)
-                _leave_out_what_is_not_answered(operation)
+            _complete(plain())
         return plain()
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complete(description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    for name in _FASTAPI_ERRORS:
+        schemas.pop(name, None)
+    problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**problem.pop("$defs"), "Problem": problem}
+    for model in _WITH_EXAMPLE:
+        schemas[model.__name__] |= {"examples": _examples(model)}
+    for operation in _operations(description):
+        _name_scope(operation)
+        _leave_out_what_is_not_answered(operation)
+        for parameter in operation.get("parameters", []):
+            _leave_out_null(parameter)
+
+
+def _examples(model: type[BaseModel]) -> object:
+    extra = model.model_config["json_schema_extra"]
+    assert isinstance(extra, dict)
+    return extra["examples"]
 
 
 def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:

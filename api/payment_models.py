@@ -20,7 +20,8 @@ from common.settings import GATEWAYS
 
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Text = Annotated[str, StringConstraints(min_length=1, pattern=_NO_CONTROL)]
-_EMAIL = r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+\.[^@\s\x00-\x1f]+$"
+# Spelt out, as `\s` is not the same everywhere: Python, Rust and JavaScript shall read it alike.
+_EMAIL = r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+\.[^@\x00-\x20\x7f-\xa0]+$"
 _EXACT_EVERYWHERE = 2**53 - 1  # the largest whole number that every reader of JSON keeps as it is
 Status = Literal[
     "created", "pending", "paid", "partially_refunded", "refunded", "expired", "cancelled", "denied",
@@ -116,6 +117,7 @@ class Order(BaseModel):
         description="Where the learner comes back to: https, or the link of an app. It says nothing about "
         "the money: wait for the event, or verify",
         examples=["https://platform.example/orders/4711"],
+        json_schema_extra={"format": "uri"},
     )
     expires_in: Annotated[StrictInt, Field(gt=0, le=31_536_000)] | None = Field(
         None, description="Seconds that the learner has; the wallet's default without it", examples=[900]

@@ -250,5 +250,6 @@ def _event(one: PaymentEvent) -> Event:
 def _problem(refusal: Refusal) -> Problem:
     problem = Problem(refusal.slug, refusal.detail)
     if refusal.field is not None:
-        problem.errors = [{"where": f"body.{refusal.field}", "reason": refusal.detail}]
+        where = "header" if refusal.field == "Idempotency-Key" else "body"
+        problem.errors = [{"where": f"{where}.{refusal.field}", "reason": refusal.detail}]
     return problem

@@ -29,7 +29,7 @@ KINDS: dict[str, Kind] = {
     "missing-scope": Kind(
         403, "This needs the scope `payments:write`, which the client reports does not have."
     ),
-    "not-found": Kind(404, "There is no such payment."),
+    "not-found": Kind(404, "There is nothing under this address."),
     "method-not-allowed": Kind(405, "Method Not Allowed."),
     "still-running": Kind(
         409, "The first request for this payment is still under way. Repeat this one.", retry_after=1
@@ -38,7 +38,7 @@ KINDS: dict[str, Kind] = {
     "not-cancellable": Kind(409, "Only a pending payment can be cancelled; this is paid."),
     "too-large": Kind(413, "A request may have 1 MiB at most."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),
-    "invalid-request": Kind(422, "Input should be greater than 0", "body.amount"),
+    "invalid-request": Kind(422, "body.amount: Input should be greater than 0", "body.amount"),
     "invalid-cursor": Kind(422, "Give a `next_cursor` as it was, or none for the first page."),
     "amount-outside-limits": Kind(422, "gopay takes Rp 1 to Rp 20,000,000 at once.", "body.amount"),
     "expiry-outside-limits": Kind(
@@ -164,5 +164,5 @@ def _example(slug: str) -> JsonDict:
         "detail": kind.detail,
     }
     if kind.where is not None:
-        body["errors"] = [{"where": kind.where, "reason": kind.detail}]
+        body["errors"] = [{"where": kind.where, "reason": kind.detail.removeprefix(f"{kind.where}: ")}]
     return body

@@ -19,7 +19,7 @@ from api.rendering import page
 from common.errors import BadInput, NotReachable
 
 log = logging.getLogger("jembatan.api")
-_BY_STATUS = {404: "not-found", 405: "method-not-allowed"}
+_BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
 class Problem(Exception):

@@ -1,7 +1,9 @@
 """No request may be larger than what any of our endpoints takes; memory stays flat."""
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.problem_kinds import KINDS
 from api.problems import Problem, answered
 
 LARGEST = 1024 * 1024
@@ -20,7 +22,7 @@ class SizeLimit:
             return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > LARGEST:
-            await answered(_TOO_LARGE)(scope, receive, send)
+            await answered(Problem("too-large"))(scope, receive, send)
             return
         seen = 0
 
@@ -29,10 +31,8 @@ class SizeLimit:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > LARGEST:
-                raise _TOO_LARGE
+                # Of all errors FastAPI lets only this one through while it reads a body.
+                raise HTTPException(413, KINDS["too-large"].detail.rstrip("."))
             return message
 
         await self.app(scope, limited, send)
-
-
-_TOO_LARGE = Problem("too-large")

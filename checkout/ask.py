@@ -110,8 +110,10 @@ def settle(session: Session, payment_id: UUID, said: ChargeStatus, *, cause: str
 def _not_found(session: Session, found: Payment, now: datetime, cause: str, source: str) -> Result:
     """The gateway has no such charge. Right after the creation that is no answer yet; long after its end it
     is: the charge never arrived."""
+    is_being_made = found.busy_until is not None and found.busy_by is not None and now < found.busy_until
     if (
         found.status in NOT_FINAL
+        and not is_being_made
         and found.expires_at is not None
         and now >= found.expires_at + timetable.ARRIVAL_GRACE
     ):

@@ -137,8 +137,8 @@ def _charge(opened: Gateway, found: Payment, learner: dict[str, Any], *, was_tri
     try:
         made = opened.create_charge(order)
     except (Rejected, AuthFailed) as error:
-        if found.status == "pending":
-            return found  # what it has it does not refuse: only the link cannot be had twice
+        if was_tried:  # a no to the second call says nothing of the first: the sweep ends it
+            return _still_unknown(found.id, error)
         return _denied(found.id, error)
     except ProviderError as error:
         found = _unknown(found.id, error)
@@ -177,6 +177,13 @@ def _record(found: Payment, made: Charge, can: Capabilities) -> Payment:
             reason=f"the gateway says {made.word}" if state == "denied" else None,
         )
         return session.get_one(Payment, found.id)
+
+
+def _still_unknown(payment_id: UUID, error: ProviderError) -> Payment:
+    with unit_of_work() as session:
+        note = f"The gateway refused the repeated call ({error}); what became of the first one is asked on."
+        payment.remark(session, payment_id, note, cause="charge", source="create")
+        return session.get_one(Payment, payment_id)
 
 
 def _denied(payment_id: UUID, error: ProviderError) -> Payment:

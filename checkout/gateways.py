@@ -1,11 +1,12 @@
 """The gateways, kept open as long as this process lives, with the tokens that all processes share."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 from common import clock
-from common.errors import BadInput
+from common.errors import BadInput, ProviderError
 from common.settings import Gateway as Section
 from common.settings import settings
 from providers.base import Gateway
@@ -15,6 +16,7 @@ from records import gateway_token
 from records.db import connection
 
 _RENEW_BEFORE = timedelta(seconds=60)
+_SHARE_FAILURE_SECONDS = 2.0
 _open: dict[str, tuple[Section, Gateway]] = {}
 _opening = threading.Lock()
 
@@ -54,6 +56,7 @@ class SharedTokens:
 
     def __init__(self) -> None:
         self._read: dict[str, Token] = {}
+        self._failed: dict[str, tuple[float, ProviderError]] = {}
         self._lock = threading.Lock()
 
     def current(self, name: str, renew: Callable[[], Token], *, refused: str | None = None) -> str:
@@ -64,8 +67,19 @@ class SharedTokens:
         with self._lock:
             known = self._read.get(name)
             if known is None or not _is_good(known, refused):
-                known = self._read[name] = self._shared(name, renew, refused)
+                known = self._read[name] = self._renewed(name, renew, refused)
             return known.value
+
+    def _renewed(self, name: str, renew: Callable[[], Token], refused: str | None) -> Token:
+        """Those who waited while somebody failed share that failure: they do not all try one by one."""
+        failed_at, error = self._failed.get(name, (0.0, None))
+        if error is not None and time.monotonic() - failed_at < _SHARE_FAILURE_SECONDS:
+            raise error
+        try:
+            return self._shared(name, renew, refused)
+        except ProviderError as failure:
+            self._failed[name] = time.monotonic(), failure
+            raise
 
     def _shared(self, name: str, renew: Callable[[], Token], refused: str | None) -> Token:
         """Read, or renew while others wait: an advisory lock of the session, no transaction stays open."""

@@ -29,30 +29,32 @@ _ORDER = {
     )
 }
 CAUSE = "notification"
+LAGS_AT_MOST = 10  # questions, over half an hour
 
 
-def work(gateway: str, reference: str) -> None:
-    """Work all that waits for one reference. Does nothing where another process is at it."""
+def work(gateway: str, reference: str) -> bool:
+    """Work all that waits for one reference. False where another process is at it: nothing was done."""
     with _alone(gateway, reference) as is_ours:
         if not is_ours:
-            return
+            return False
         with unit_of_work() as session:
             rest = _sieve(session, gateway, reference)
             if rest is None:
-                return
+                return True
             found, left, must_ask = rest
             if not must_ask:
                 _apply(session, left, found, None)
-                return
+                return True
         asked = ask.ask(found.id, cause=CAUSE, source=f"notification of {gateway}")
         with unit_of_work() as session:
+            # What came while the gateway was asked is newer than its answer: it is for the next round.
+            before = {one.id for one in left}
             waiting = notification.of_reference(session, gateway, reference)
-            _apply(session, [one for one in waiting if _difference(one, found) is None], found, asked)
+            _apply(session, [one for one in waiting if one.id in before], found, asked)
+    return True
 
 
-def _sieve(
-    session: Session, gateway: str, reference: str
-) -> tuple[Payment, list[Notification], bool] | None:
+def _sieve(session: Session, gateway: str, reference: str) -> tuple[Payment, list[Notification], bool] | None:
     """Put aside what cannot be about our payment. Returns the payment, what is left, and whether the gateway
     must be asked about it; None where nothing is left."""
     waiting = notification.of_reference(session, gateway, reference)
@@ -79,6 +81,7 @@ def _apply(session: Session, left: list[Notification], found: Payment, asked: As
     """Deal with what is left: by the gateway's answer where it was asked, else by the claims themselves."""
     for one in sorted(left, key=lambda one: (_ORDER.get(one.claimed, -1), one.id)):
         now = session.get_one(Payment, found.id, with_for_update=True, populate_existing=True)
+        one.payment_id = now.id
         was_answered = asked is not None and asked.said is not None
         if was_answered and asked is not None and (one.confirm or _contradicts(one, now)):
             _close(session, one, now, asked)
@@ -127,6 +130,16 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
     if asked.result == "differs":
         notification.quarantine(one, now.id, f"the gateway's status is {asked.said.word} for other money")
         return
+    may_lag = one.claimed in PAID | {"reversed"} and asked.said.state in ("pending", "unknown", "not_found")
+    if may_lag and one.attempts < LAGS_AT_MOST:
+        # Its status may be behind its message. A payment that has ended here is asked about by nobody else.
+        notification.again_later(one, f"not confirmed yet: the gateway's status is {asked.said.word}")
+        if one.attempts == 1:
+            note = (
+                f"A notification claims {one.word}; asked, the gateway says {asked.said.word}. Nothing moved."
+            )
+            payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
+        return
     if one.claimed == "paid" and not one.confirm and now.status == "denied":
         # Both are the gateway's own words: it was paid, and is denied now.
         payment.apply(
@@ -144,9 +157,14 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
     agrees = one.claimed == now.status
     verdict = "confirmed" if agrees else f"not confirmed: the gateway's status is {asked.said.word}"
     notification.worked(one, now.id, f"{verdict}; the payment is {now.status}")
-    if not agrees and one.claimed in PAID and now.status not in PAID:
-        note = f"A notification claims {one.word}; asked, the gateway says {asked.said.word}. Nothing moved."
-        payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
+    if not agrees and one.claimed in PAID and now.status not in PAID and one.attempts == 0:
+        _remark_unconfirmed(session, one, now, asked)
+
+
+def _remark_unconfirmed(session: Session, one: Notification, now: Payment, asked: Asked) -> None:
+    said = asked.said.word if asked.said is not None else "nothing"
+    note = f"A notification claims {one.word}; asked, the gateway says {said}. Nothing moved."
+    payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
 
 
 def _difference(one: Notification, found: Payment) -> str | None:
@@ -184,7 +202,8 @@ def _is_being_made(one: Notification, found: Payment) -> bool:
 
 def _contradicts(one: Notification, found: Payment) -> bool:
     """Whether a claim cannot follow from where the payment stands: then the gateway itself decides."""
-    return found.status in ENDS_UNPAID and one.claimed in PAID
+    takes_back = found.status in PAID and one.claimed in ("cancelled", "denied", "reversed")
+    return takes_back or (found.status in ENDS_UNPAID and one.claimed in PAID)
 
 
 @contextmanager

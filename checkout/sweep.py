@@ -3,12 +3,15 @@
 It is what heals when a notification is lost, an answer was lost, or we were down.
 """
 
+import logging
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+
+from sqlalchemy.orm import Session
 
 from checkout import ask, timetable
 from checkout.gateways import gateway
@@ -19,6 +22,7 @@ from records import charge, notification
 from records.db import unit_of_work
 from records.payment import NOT_FINAL, Payment
 
+log = logging.getLogger("jembatan.checkout")
 AT_ONCE = 16
 BATCH = 200
 # Due within this time counts as due: else what is due a second after this sweep waits for the next one.
@@ -46,17 +50,36 @@ def sweep(name: str, limit: int) -> Swept:
     silent, until = 0, time.monotonic() + SECONDS
     with unit_of_work() as session:
         notification.join_known(session)
-        due = charge.due(session, name, clock.now() + AHEAD, limit)
+        now = clock.now()
+        due = charge.due(session, name, now + AHEAD, now - ask.left_alone_for(name), limit)
+
+    def answer(found: Payment) -> ChargeStatus | None:
+        nonlocal silent
+        if is_over():
+            raise _LeftDueError
+        said = _answer(opened, found)
+        silent = silent + 1 if said is None else 0
+        return said
+
+    def is_over() -> bool:
+        """It is away, or slow: the rest stays due."""
+        return silent >= GIVE_UP_AFTER or time.monotonic() > until
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for start in range(0, len(due), BATCH):
             batch = due[start : start + BATCH]
-            answers = list(pool.map(lambda one: _answer(opened, one), batch))
-            _record(list(zip(batch, answers, strict=True)), first_after, counts)
-            for answer in answers:
-                silent = silent + 1 if answer is None else 0
-            if silent >= GIVE_UP_AFTER or time.monotonic() > until:
-                break  # it is away, or slow: the rest stays due
+            asked = [(one, pool.submit(answer, one)) for one in batch]
+            answers = [
+                (one, said.result()) for one, said in asked if not isinstance(said.exception(), _LeftDueError)
+            ]
+            _record(answers, first_after, counts)
+            if is_over():
+                break
     return counts
+
+
+class _LeftDueError(Exception):
+    """A payment that this sweep does not come to."""
 
 
 def _answer(opened: Gateway, found: Payment) -> ChargeStatus | None:
@@ -88,7 +111,7 @@ def _record(
 ) -> None:
     """Record one batch: those that move one by one through the door, the others together."""
     now = clock.now()
-    times: list[tuple[UUID, datetime | None]] = []
+    times: list[tuple[UUID, str, datetime | None]] = []
     answered = []
     with unit_of_work() as session:
         for found, said in answers:
@@ -98,12 +121,23 @@ def _record(
             if said is not None:
                 answered.append(found.id)
                 if not _is_nothing_new(found, said, now):
-                    result = ask.settle(session, found.id, said, cause=CAUSE, source="sweep")
+                    result = _settled(session, found, said)
                     status = session.get_one(Payment, found.id).status
                     counts.healed += result == "moved"
                     counts.expired += result == "moved" and status == "expired"
-            times.append((found.id, _next(found, status, now, first_after, was_answered=said is not None)))
+            next_at = _next(found, status, now, first_after, was_answered=said is not None)
+            times.append((found.id, found.status, next_at))
         charge.asked(session, times, answered)
+
+
+def _settled(session: Session, found: Payment, said: ChargeStatus) -> ask.Result | None:
+    """Settle one payment; what cannot be recorded is logged and keeps no other from it."""
+    try:
+        with session.begin_nested():
+            return ask.settle(session, found.id, said, cause=CAUSE, source="sweep")
+    except Exception:  # whatever one answer brings, the others of the batch are recorded
+        log.exception("the gateway's answer about %s cannot be recorded", found.reference)
+        return None
 
 
 def _is_nothing_new(found: Payment, said: ChargeStatus, now: datetime) -> bool:

@@ -25,6 +25,7 @@ def sweep_payments(gateway: Wallet | None = None, limit: int = 20_000) -> State[
     try:
         with round_to_make(gateway) as round_:
             forget_late()
-            return end(round_, {name: ask_gateway(name, limit) for name in round_.gateways})
+            asked = {name: ask_gateway.submit(name, limit) for name in round_.gateways}  # side by side
+            return end(round_, {name: counts.result() for name, counts in asked.items()})
     except Ended as ended:
         return ended.state

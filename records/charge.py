@@ -1,5 +1,6 @@
 """The charge of a payment at its gateway, as we keep it: begun once, answered, and asked about in time."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from common import clock
 from records import liveness, notification, payment
 from records.db import Base
-from records.payment import NOT_FINAL, Payment, PaymentEvent
+from records.payment import NOT_FINAL, Payment
 from records.sealed import keyed_hash, seal_json
 
 Outcome = Literal["new", "again", "running", "known", "other_body", "key_reused", "taken"]
@@ -52,6 +53,25 @@ class Wanted:
     idempotency_key: str | None = None
 
 
+# A payer waits for this: plain SQL, as the mapper takes longer to write it than the database to work it.
+_OPEN = sa.select(Payment).from_statement(
+    sa.text(
+        """WITH made AS (
+            INSERT INTO payments (reference, gateway, amount_minor, currency, status, created_at, client_id,
+                learner_id, learner, program_code, description, return_url, fingerprint, external_id,
+                expires_at, busy_by, busy_until, next_status_at)
+            VALUES (:reference, :gateway, :amount_minor, :currency, 'created', :created_at, :client_id,
+                :learner_id, :learner, :program_code, :description, :return_url, :fingerprint,
+                next_external_id(), :expires_at, :busy_by, :busy_until, :next_status_at)
+            ON CONFLICT (reference) DO NOTHING RETURNING *),
+        told AS (
+            INSERT INTO payment_events (payment_id, cause, source, to_status, note)
+            SELECT id, 'api', 'create', status, 'The platform asked for the payment.' FROM made)
+        SELECT * FROM made"""
+    )
+)
+
+
 def begin(
     session: Session, wanted: Wanted, *, left_alone_for: timedelta, first_question_after: timedelta
 ) -> tuple[Outcome, Payment | None]:
@@ -67,41 +87,28 @@ def begin(
         return "key_reused", None
     now = clock.now()
     made = session.scalars(
-        insert(Payment)
-        .values(
-            reference=wanted.reference,
-            gateway=wanted.gateway,
-            amount_minor=wanted.amount_minor,
-            currency=wanted.currency,
-            status="created",
-            created_at=now,
-            client_id=wanted.client_id,
-            learner_id=wanted.learner["id"],
-            learner=seal_json(wanted.learner),
-            program_code=wanted.program_code,
-            description=wanted.description,
-            return_url=wanted.return_url,
-            fingerprint=fingerprint,
-            external_id=sa.func.next_external_id(),
-            expires_at=now + timedelta(seconds=wanted.lives_seconds),
-            busy_by=liveness.own_number(),
-            busy_until=now + _LONGEST_CALL,
-            next_status_at=now + first_question_after,
-        )
-        .on_conflict_do_nothing(index_elements=["reference"])
-        .returning(Payment)
+        _OPEN,
+        {
+            "reference": wanted.reference,
+            "gateway": wanted.gateway,
+            "amount_minor": wanted.amount_minor,
+            "currency": wanted.currency,
+            "created_at": now,
+            "client_id": wanted.client_id,
+            "learner_id": wanted.learner["id"],
+            "learner": seal_json(wanted.learner),
+            "program_code": wanted.program_code,
+            "description": wanted.description,
+            "return_url": wanted.return_url,
+            "fingerprint": fingerprint,
+            "expires_at": now + timedelta(seconds=wanted.lives_seconds),
+            "busy_by": liveness.own_number(),
+            "busy_until": now + _LONGEST_CALL,
+            "next_status_at": now + first_question_after,
+        },
     ).one_or_none()
     if made is not None:
-        notification.join_payment(session, wanted.gateway, [wanted.reference])
-        session.add(
-            PaymentEvent(
-                payment_id=made.id,
-                cause="api",
-                source="create",
-                to_status="created",
-                note="The platform asked for the payment.",
-            )
-        )
+        notification.join_payment(session, wanted.gateway, wanted.reference)
         return "new", made
     found = session.scalars(
         sa.select(Payment).where(Payment.reference == wanted.reference).with_for_update()
@@ -113,6 +120,15 @@ def begin(
     return _known(session, found, now, left_alone_for), found
 
 
+_ANSWERED = sa.text(
+    """UPDATE payments SET gateway_reference = coalesce(:gateway_reference, gateway_reference),
+        actions = CAST(:actions AS jsonb), expires_at = :expires_at, busy_by = NULL,
+        next_status_at = CASE WHEN status IN ('created', 'unknown', 'pending') THEN :next_status_at
+            ELSE next_status_at END
+    WHERE id = :id"""
+)
+
+
 def answered(
     session: Session,
     payment_id: UUID,
@@ -122,18 +138,16 @@ def answered(
     expires_at: datetime | None,
     next_status_at: datetime,
 ) -> None:
-    """Keep what the gateway said of the charge. Nobody is at it any more; its row is locked until the commit."""
+    """Keep what the gateway said of the charge: nobody is at it any more. The row stays locked."""
     session.execute(
-        sa.update(Payment)
-        .where(Payment.id == payment_id)
-        .values(
-            gateway_reference=sa.func.coalesce(gateway_reference, Payment.gateway_reference),
-            actions=actions,
-            expires_at=expires_at,
-            next_status_at=next_status_at,
-            busy_by=None,
-        )
-        .execution_options(synchronize_session=False)
+        _ANSWERED,
+        {
+            "id": payment_id,
+            "gateway_reference": gateway_reference,
+            "actions": json.dumps(actions),
+            "expires_at": expires_at,
+            "next_status_at": next_status_at,
+        },
     )
 
 
@@ -151,33 +165,47 @@ def may_ask(session: Session, payment_id: UUID) -> bool:
     return got.first() is not None
 
 
-def due(session: Session, gateway: str, before: datetime, limit: int) -> list[Payment]:
-    """Payments of a gateway whose status is to be asked by then: those that a payer may be at first, then
-    the longest due. A ledger of old ones that was taken over must not keep the new ones waiting."""
+def due(session: Session, gateway: str, before: datetime, made_before: datetime, limit: int) -> list[Payment]:
+    """Payments of a gateway whose status is to be asked by then, and that were made before `made_before`:
+    those that a payer may be at first, then the longest due. A ledger of old ones that was taken over must
+    not keep the new ones waiting."""
     return list(
         session.scalars(
             sa.select(Payment)
-            .where(Payment.gateway == gateway, Payment.next_status_at <= before)
+            .where(
+                Payment.gateway == gateway,
+                Payment.next_status_at <= before,
+                Payment.created_at <= made_before,
+            )
             .order_by(Payment.created_at < before - _PAYER_MAY_BE_AT_IT, Payment.next_status_at)
             .limit(limit)
         )
     )
 
 
-def asked(session: Session, times: Sequence[tuple[UUID, datetime | None]], answered: Sequence[UUID]) -> None:
-    """Note for many payments at once when to ask them next, and that some were answered."""
+def asked(
+    session: Session, times: Sequence[tuple[UUID, str, datetime | None]], answered: Sequence[UUID]
+) -> None:
+    """Note for many payments at once when to ask them next, and that some were answered.
+
+    times: id, the status that it had when it was asked about, and when to ask next.
+    """
     if not times:
         return
     session.execute(
         sa.text(
-            "UPDATE payments p SET next_status_at = n.at, asked_at = :now,"
+            # What has moved since it was read has got its next question from whoever moved it.
+            "UPDATE payments p SET asked_at = :now,"
+            " next_status_at = CASE WHEN p.status = n.status THEN n.at ELSE p.next_status_at END,"
             " answered_at = CASE WHEN p.id = ANY(:answered) THEN :now ELSE answered_at END"
-            " FROM unnest(CAST(:ids AS uuid[]), CAST(:times AS timestamptz[])) AS n(id, at) WHERE p.id = n.id"
+            " FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:times AS timestamptz[]))"
+            " AS n(id, status, at) WHERE p.id = n.id"
         ),
         {
             "now": clock.now(),
-            "ids": [one for one, _ in times],
-            "times": [at for _, at in times],
+            "ids": [one for one, _, _ in times],
+            "statuses": [status for _, status, _ in times],
+            "times": [at for _, _, at in times],
             "answered": list(answered),
         },
     )

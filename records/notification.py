@@ -19,7 +19,7 @@ from records.sealed import seal, unseal
 _TIME = TIMESTAMP(timezone=True)
 UNKNOWN_ORDER = "unknown order"
 _AGAIN_AFTER = (5, 15, 30, 60, 120, 300)  # seconds; a gateway that is away is asked by the sweep as well
-# That a charge is pending is what the answer to the charge says as well, and that is under way: it goes first.
+# That a charge is pending is what the answer to the charge says too, which is under way: that goes first.
 _KEEP = b"""
     INSERT INTO notifications (gateway, event, reference, gateway_reference, claimed, word, amount_minor,
         currency, at, confirm, merchant_differs, message, state, due_at)
@@ -118,7 +118,7 @@ def keep(db: psycopg.Connection, messages: Sequence[Received]) -> None:
 
 
 def put_away_known(session: Session) -> None:
-    """Deal at once with all that says what we know already: most messages do, and none of them moves anything."""
+    """Deal at once with all that says what we know already: many messages do, and they move nothing."""
     session.execute(sa.text(_PUT_AWAY_KNOWN))
 
 
@@ -175,20 +175,15 @@ def again_later(found: Notification, reason: str, at: datetime | None = None) ->
     found.due_at = clock.now() + timedelta(seconds=pause)
 
 
-def join_payment(session: Session, gateway: str, references: Sequence[str]) -> int:
+_JOIN_PAYMENT = sa.text(
+    """UPDATE notifications SET state = 'received', due_at = now(), reason = NULL
+    WHERE gateway = :gateway AND reference = :reference AND state = 'quarantined' AND reason = :reason"""
+)
+
+
+def join_payment(session: Session, gateway: str, reference: str) -> None:
     """Work again what was put aside because we had no such payment: now there is one."""
-    done = session.execute(
-        sa.update(Notification)
-        .where(
-            Notification.gateway == gateway,
-            Notification.reference.in_(references),
-            Notification.state == "quarantined",
-            Notification.reason == UNKNOWN_ORDER,
-        )
-        .values(state="received", due_at=clock.now(), reason=None)
-        .execution_options(synchronize_session=False)
-    )
-    return done.rowcount  # type: ignore[attr-defined, no-any-return]
+    session.execute(_JOIN_PAYMENT, {"gateway": gateway, "reference": reference, "reason": UNKNOWN_ORDER})
 
 
 def join_known(session: Session) -> int:

@@ -67,7 +67,10 @@ def _turn(on: Stage, name: str, result: Round) -> None:
 def _ours(on: Stage, name: str, times: list[float]) -> Answers:
     assert on.api_port is not None
     headers = [("Authorization", f"Bearer {on.api_key}"), ("Content-Type", "application/json")]
-    orders = [request("POST", PATH, json.dumps(order(f"OURS-{name}-{one}")).encode(), headers) for one in range(TURN)]
+    orders = [
+        request("POST", PATH, json.dumps(order(f"OURS-{name}-{one}")).encode(), headers)
+        for one in range(TURN)
+    ]
     return send(Plan(on.api_port, orders, CONNECTIONS, times))
 
 

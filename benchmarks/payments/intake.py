@@ -122,7 +122,7 @@ def _send(port: int, requests: list[str], rate: float | None = None) -> Answers:
 
 @contextmanager
 def _peer(on: Stage) -> Iterator[int]:
-    """The peer in a process of its own, served as our API is: uvicorn with uvloop and httptools, one worker."""
+    """The peer in a process of its own, served as our API is: uvicorn, uvloop, httptools, one worker."""
     with psycopg.connect(on.database_url, autocommit=True) as db:
         db.execute(TABLE)
     ports = Ports()

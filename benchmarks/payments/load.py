@@ -142,7 +142,9 @@ class _Maker:
         else:
             for number, after in enumerate(self._plan.arrivals):
                 self._arrived[number] = start + after
-                self._loop.call_at(self._loop.time() + start + after - time.perf_counter(), self._arrive, number)
+                self._loop.call_at(
+                    self._loop.time() + start + after - time.perf_counter(), self._arrive, number
+                )
         await self._done
         return Answers(time.perf_counter() - start, self._statuses, self._latencies)
 

@@ -52,7 +52,11 @@ def _midtrans(one: UnderWay, is_paid: bool) -> str:
         "currency": "IDR",
         **({"settlement_time": now} if is_paid else {}),
     }
-    headers = [("Content-Type", "application/json"), ("Accept", "application/json"), ("User-Agent", "Veritrans")]
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json"),
+        ("User-Agent", "Veritrans"),
+    ]
     return request("POST", path(one.gateway), json.dumps(members).encode(), headers)
 
 

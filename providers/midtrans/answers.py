@@ -43,6 +43,9 @@ def charge(answer: Answer, reference: str) -> Charge:
 def status(answer: Answer, reference: str) -> ChargeStatus:
     """The state of a charge. `payment_type` is not looked at: a scanned QR makes it `qris`."""
     members, state = answer.members, state_of(answer.members)
+    is_other = members.get("order_id", reference) != reference and members.get("transaction_id") != reference
+    if is_other or (state == "paid" and answer.code != "200"):
+        state = "unknown"  # paid is only what says so in both places, and of our own order
     started_at = wib(members.get("transaction_time")) if state in _PAID else None
     return ChargeStatus(
         reference,

@@ -53,6 +53,11 @@ def status(answer: Answer, reference: str) -> ChargeStatus:
     money = members.get("transAmount") or members.get("amount")
     amount = reading.minor(reading.member(money, "value"))
     state, refunded = state_of(word, members, amount)
+    is_other = members.get("originalPartnerReferenceNo", reference) != reference
+    if is_other or (state not in ("pending", "unknown") and not _is_success(members)):
+        state = (
+            "unknown"  # an answer in progress or without its code decides nothing, nor one of another order
+        )
     return ChargeStatus(
         reference,
         state,
@@ -64,6 +69,11 @@ def status(answer: Answer, reference: str) -> ChargeStatus:
         refunded_minor=refunded,
         raw=answer.raw,
     )
+
+
+def _is_success(members: Any) -> bool:
+    code = reading.word(members.get("responseCode"))
+    return code is not None and code.startswith("200")
 
 
 def state_of(word: str, members: Any, amount_minor: int | None) -> tuple[ChargeState, int | None]:

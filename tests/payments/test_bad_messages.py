@@ -123,3 +123,15 @@ def test_one_byte_changed_is_not_taken(till: Till, gateway: str) -> None:
     assert {answer.status_code for answer in answers} == {401}
     assert len(notifications()) == before
     assert till.read(made)["status"] == "pending"
+
+
+@pytest.mark.parametrize("gateway", ["ovo", "linkaja"])
+def test_a_body_made_to_take_long_is_refused_at_once(till: Till, gateway: str) -> None:
+    """A string without an end, of nothing but escaped quotes: a careless reader tries each of them."""
+    from providers import signatures
+
+    message = till.signed(paid_quietly(till, gateway))
+    body = b'{"a":"' + b'\\"' * 32_000
+    assert till.deliver(message, body=body).status_code in (400, 401)
+    steps = [body[:length] for length in (16_000, 64_000)]
+    assert [signatures.minified(step) for step in steps] == steps

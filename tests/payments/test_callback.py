@@ -47,9 +47,9 @@ def test_a_status_that_the_signature_leaves_out_is_asked_for(till: Till) -> None
         till.quiet(gateway)
         made = till.create(gateway)
         assert till.deliver(till.signed(made, state="paid")).status_code == 200
-        wait_until(lambda made=made: notifications(made["reference"])[0].state == "worked", "the desk")
+        wait_until(lambda made=made: notifications(made["reference"])[0].attempts, "the desk")
         (kept,) = notifications(made["reference"])
-        assert "not confirmed" in (kept.reason or "")
+        assert (kept.state, "not confirmed yet" in (kept.reason or "")) == ("received", True)
         assert till.read(made)["status"] == "pending"
         assert "Nothing moved" in till.read(made)["events"][-1]["note"]
 
@@ -132,7 +132,7 @@ def test_a_kept_notification_can_be_worked_again(till: Till, database: str) -> N
     till.quiet("gopay")
     made = till.create()
     till.deliver(till.signed(made, state="paid"))
-    wait_until(lambda: notifications(made["reference"])[0].state == "worked", "the desk")
+    wait_until(lambda: notifications(made["reference"])[0].attempts, "the desk")
     assert till.read(made)["status"] == "pending"
     till.act(made, "pay", notify=False)
     with unit_of_work() as session:
@@ -168,3 +168,29 @@ def test_doku_takes_a_token_from_us_first(till: Till) -> None:
     assert refused.status_code == 401
     none = till.http.post("/api/v1/payments/callback/gopay/access-token/b2b", content=b"{}")
     assert none.status_code == 404
+
+
+@pytest.mark.parametrize("claim", ["denied", "cancelled"])
+def test_what_is_paid_is_taken_back_only_when_the_gateway_says_so(till: Till, claim: str) -> None:
+    """Order of arrival never matters: a late failure of an earlier try says nothing of the money."""
+    made = till.create("ovo")
+    till.act(made, "pay")
+    till.becomes(made, "paid")
+    till.quiet("ovo")
+    assert till.deliver(till.signed(made, state=claim)).status_code == 200
+    wait_until(
+        lambda: [one for one in notifications(made["reference"]) if one.reason and one.claimed == claim],
+        "the desk",
+    )
+    assert till.read(made)["status"] == "paid"
+
+
+def test_a_status_that_lags_behind_its_message_is_asked_again(till: Till) -> None:
+    till.quiet("gopay")
+    made = till.create("gopay")
+    till.deliver(till.signed(made, state="paid"))
+    wait_until(lambda: notifications(made["reference"])[0].attempts, "the first question")
+    till.act(made, "pay", notify=False)  # now the status has caught up
+    till.becomes(made, "paid")
+    wait_until(lambda: notifications(made["reference"])[0].state == "worked", "the message's end")
+    assert "confirmed" in (notifications(made["reference"])[0].reason or "")

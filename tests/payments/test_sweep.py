@@ -167,3 +167,28 @@ def test_a_gateway_that_is_not_set_up_does_not_keep_the_others_from_being_asked(
     outcome = sweep()
     assert outcome["healed"] == 1
     assert "JEMBATAN_OVO__PROFILE is 'nobody'" in outcome["message"]
+
+
+def test_a_gateway_that_wants_to_be_left_alone_is_not_swept_earlier(till: Till) -> None:
+    made = till.create("ovo")
+    with unit_of_work() as session:
+        found = session.scalars(sa.select(Payment).filter_by(reference=made["reference"])).one()
+        found.created_at -= timedelta(seconds=51)  # nine seconds short of the minute that DOKU asks for
+        found.next_status_at = found.created_at + timedelta(seconds=60)
+    assert sweep()["swept"] == 0
+
+
+def test_a_payment_that_the_sweep_found_paid_is_looked_at_once_more(till: Till) -> None:
+    till.quiet("gopay")
+    made = till.create("gopay")
+    till.act(made, "pay", notify=False)
+    due_now(made)
+    assert sweep()["healed"] == 1
+    with unit_of_work() as session:
+        found = session.scalars(sa.select(Payment).filter_by(reference=made["reference"])).one()
+    assert found.next_status_at is not None
+    due_now(made)
+    assert sweep()["swept"] == 1
+    with unit_of_work() as session:
+        found = session.scalars(sa.select(Payment).filter_by(reference=made["reference"])).one()
+    assert found.next_status_at is None

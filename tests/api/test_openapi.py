@@ -1,0 +1,183 @@
+"""What the API says of itself is complete, and agrees with itself; test_openapi_tried.py tries it."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+
+from api.app import app
+from api.callback_docs import MESSAGES
+from api.problem_kinds import KINDS, TYPE
+from common.settings import GATEWAYS
+from providers.base import BadNotification
+from providers.midtrans import notifications as midtrans
+from providers.snap import replies
+from providers.snap.profiles import PROFILES
+
+ROOT = Path(__file__).parents[2]
+DESCRIBED = app.openapi()
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DESCRIBED["paths"].items()
+    for method, operation in methods.items()
+}
+MODELS = DESCRIBED["components"]["schemas"]
+IDS = {
+    "create_payment", "verify_payment", "cancel_payment", "read_payment", "list_payments",
+    "receive_notification", "grant_token", "read_process", "list_processes",
+    "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
+}  # fmt: skip
+each_operation = pytest.mark.parametrize("name", OPERATIONS)
+
+
+def test_it_is_valid_openapi() -> None:
+    assert DESCRIBED["openapi"].startswith("3.1")
+    schemathesis.openapi.from_dict(DESCRIBED).validate()
+    for schema in MODELS.values():
+        jsonschema_rs.meta.validate({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+def test_generated_clients_keep_the_names_of_their_methods() -> None:
+    assert {one["operationId"] for one in OPERATIONS.values()} == IDS
+    assert len(OPERATIONS) == len(IDS)
+
+
+@each_operation
+def test_every_operation_is_described(name: str) -> None:
+    operation = OPERATIONS[name]
+    assert operation["summary"]
+    assert operation["description"]
+    assert set(operation["tags"]) <= {tag["name"] for tag in DESCRIBED["tags"] if tag["description"]}
+    for parameter in operation.get("parameters", []):
+        assert parameter["description"], parameter
+        assert "anyOf" not in parameter["schema"], parameter
+    for status, answer in operation["responses"].items():
+        assert answer["description"] not in ("", "Successful Response", "Validation Error"), status
+        for header in answer.get("headers", {}).values():
+            assert header["description"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_member_of_every_model_is_described(name: str) -> None:
+    assert MODELS[name]["description"]
+    for member, schema in MODELS[name]["properties"].items():
+        assert schema.get("description"), member
+
+
+@each_operation
+def test_every_operation_for_clients_names_its_scope(name: str) -> None:
+    operation = OPERATIONS[name]
+    is_for_clients = "/api/v1/" in name and "/callback/" not in name
+    if not is_for_clients:
+        assert "security" not in operation
+        return
+    ((scheme, (scope,)),) = operation["security"][0].items()
+    assert scheme in DESCRIBED["components"]["securitySchemes"]
+    assert f"Needs the scope `{scope}`" in operation["description"]
+
+
+def examples() -> Iterator[Any]:
+    """Each example of a body with its schema, and where it stands."""
+    for name, operation in OPERATIONS.items():
+        bodies = {"request": operation["requestBody"]} if "requestBody" in operation else {}
+        for where, body in (bodies | operation["responses"]).items():
+            for media in body.get("content", {}).values():
+                for title, one in media.get("examples", {}).items():
+                    yield pytest.param(media["schema"], one["value"], id=f"{name} {where} {title}")
+    for name, model in MODELS.items():
+        for number, value in enumerate(model.get("examples", [])):
+            yield pytest.param(model, value, id=f"{name} {number}")
+
+
+@pytest.mark.parametrize(("schema", "example"), list(examples()))
+def test_every_example_is_what_its_schema_says(schema: dict[str, Any], example: Any) -> None:
+    whole = schema | {"components": DESCRIBED["components"]}
+    jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(example)
+
+
+@each_operation
+def test_every_body_of_json_has_an_example(name: str) -> None:
+    operation = OPERATIONS[name]
+    for body in [operation.get("requestBody", {}), *operation["responses"].values()]:
+        for media_type, media in body.get("content", {}).items():
+            if "json" not in media_type:
+                continue
+            model = MODELS.get(media["schema"].get("$ref", "").rpartition("/")[2], {})
+            members = model.get("properties", {}).values()
+            assert media.get("examples") or model.get("examples") or all("examples" in one for one in members)
+
+
+# Problems
+
+
+def problems(operation: dict[str, Any]) -> dict[str, set[str]]:
+    """By status, the kinds that an operation documents."""
+    return {
+        status: {one["value"]["type"] for one in media["examples"].values()}
+        for status, answer in operation["responses"].items()
+        for media_type, media in answer.get("content", {}).items()
+        if media_type == "application/problem+json"
+    }
+
+
+@each_operation
+def test_problems_are_documented_under_their_status(name: str) -> None:
+    for status, kinds in problems(OPERATIONS[name]).items():
+        assert kinds
+        for kind in kinds:
+            assert KINDS[kind.removeprefix(TYPE)].status == int(status)
+
+
+def test_every_kind_of_problem_is_documented_where_it_can_come_up() -> None:
+    everywhere = {"internal-error", "method-not-allowed"}  # said once, for all operations
+    for kind in everywhere:
+        assert f"`{kind}`" in DESCRIBED["info"]["description"]
+    named = {kind for one in OPERATIONS.values() for kinds in problems(one).values() for kind in kinds}
+    assert named == {TYPE + kind for kind in KINDS.keys() - everywhere}
+
+
+def test_every_refusal_of_the_checkout_is_a_kind_of_problem() -> None:
+    said = set()
+    for path in (ROOT / "checkout").glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Refusal":
+                assert isinstance(call.args[0], ast.Constant)
+                said.add(call.args[0].value)
+    payments = [one for name, one in OPERATIONS.items() if "/payments/" in name]
+    documented = {kind for one in payments for kinds in problems(one).values() for kind in kinds}
+    assert said
+    assert {TYPE + slug for slug in said} <= documented
+
+
+def test_the_pages_of_the_docs_know_every_kind_of_problem() -> None:
+    told = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    missing = {slug for slug in KINDS if not re.search(rf"`{slug}`", told)}
+    assert not missing
+
+
+# What gateways send, and are answered
+
+
+def test_there_is_an_example_of_a_message_for_each_gateway() -> None:
+    body = OPERATIONS["POST /api/v1/payments/callback/{gateway}"]["requestBody"]
+    assert set(body["content"]["application/json"]["examples"]) == set(GATEWAYS) == set(MESSAGES)
+
+
+@pytest.mark.parametrize(("status", "reason"), [(400, "json"), (401, "signature"), (413, "too large")])
+def test_the_answers_to_gateways_are_those_that_they_get(status: int, reason: str) -> None:
+    no = BadNotification(status, reason)
+    snap = PROFILES["doku"]
+    for path, replied in (
+        ("{gateway}", {"gopay": midtrans.refused(no), "ovo": replies.refused(snap, no)}),
+        ("{gateway}/access-token/b2b", {"ovo": replies.no_token(snap, no)}),
+    ):
+        answers = OPERATIONS[f"POST /api/v1/payments/callback/{path}"]["responses"][str(status)]
+        shown = answers["content"]["application/json"]["examples"]
+        for gateway, reply in replied.items():
+            assert shown[gateway]["value"] == json.loads(reply.body)
