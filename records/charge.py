@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import clock
@@ -32,7 +32,7 @@ class IdempotencyKey(Base):
     client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"), primary_key=True)
     key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     fingerprint: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    payment_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=sa.text("now()"))
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def engine(url: str) -> sa.Engine:
     return sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),
         pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=20,
+        pool_size=30,
+        max_overflow=0,  # what overflows is closed after use, and opening it again costs more than the use
         hide_parameters=True,  # values of rows stay out of errors, and so out of Prefect's states and logs
     )
 

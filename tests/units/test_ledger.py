@@ -51,15 +51,17 @@ def test_any_order_of_news_ends_in_a_state_that_the_rules_allow(
     expected, steps = "created", ["created"]
     payment_id = the_payment().id
     for move in moves:
-        legal = move in MOVES[expected]
+        if move in MOVES[expected]:
+            legal = [move]
+        else:  # what goes back was paid before
+            legal = ["paid", move] if "paid" in MOVES[expected] and move in MOVES["paid"] else []
         with unit_of_work() as session:
             moved = apply(
                 session, payment_id, move, cause="test", source="test", effective_at=datetime.now(UTC)
             )  # type: ignore[arg-type]
-        assert moved == legal
-        if legal:
-            expected = move
-            steps.append(move)
+        assert moved == bool(legal)
+        steps += legal
+        expected = steps[-1]
     assert the_payment().status == expected
     with unit_of_work() as session:
         assert session.scalars(sa.select(PaymentEvent.to_status).order_by(PaymentEvent.id)).all() == steps

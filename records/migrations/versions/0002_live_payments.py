@@ -74,7 +74,6 @@ CREATE TABLE idempotency_keys (
     client_id uuid NOT NULL CONSTRAINT idempotency_keys_client_fkey REFERENCES clients (id),
     key text NOT NULL,
     fingerprint bytea NOT NULL,
-    payment_id uuid,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (client_id, key)
 );
