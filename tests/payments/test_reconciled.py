@@ -14,7 +14,6 @@ from records import exceptions
 from records.db import unit_of_work
 from records.process import ProcessRun
 
-
 # A day of its own: the sandbox is shared, and what is paid here stands in its books of that day for good.
 DAY = clock.yesterday() - timedelta(days=17)
 
