@@ -63,7 +63,7 @@ def test_the_same_reference_or_key_with_another_body_is_refused(till: Till) -> N
     assert (other.status_code, other.json()["type"]) == (422, "urn:jembatan:problem:reference-reused")
     key = till.post(order(), **{"Idempotency-Key": "k1"})
     assert (key.status_code, key.json()["type"]) == (422, "urn:jembatan:problem:idempotency-key-reused")
-    assert key.json()["errors"][0]["where"] == "body.Idempotency-Key"
+    assert key.json()["errors"][0]["where"] == "header.Idempotency-Key"
 
 
 def test_another_clients_payment_is_not_there_and_its_reference_is_taken(till: Till) -> None:
