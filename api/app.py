@@ -14,6 +14,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from api import callbacks, docs, health, openapi, pages, payments, problems, processes
+from api.addresses import PlainAddress
 from api.courier import Courier
 from api.desk import Desk
 from api.headers import SecurityHeaders
@@ -68,6 +69,7 @@ app = FastAPI(
     lifespan=_lifespan,
 )
 app.add_middleware(SizeLimit)
+app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
 problems.install(app)
 for _part in (health, payments, callbacks, processes, pages):

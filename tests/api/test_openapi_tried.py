@@ -293,7 +293,7 @@ def said(world: World, head: bytes, body: bytes = b"", *, chunked: bool = False)
         (f"{PROCESSES}?process=%", (422, "invalid-request")),
         (f"{PROCESSES}?state=running&state=x", (422, "invalid-request")),
         (f"{PROCESSES}?flow_run_id=%00", (422, "invalid-request")),
-        (f"{PROCESSES}/%00", (422, "invalid-request")),
+        (f"{PROCESSES}/%00", (404, "not-found")),
         ("/reconciliations/?cursor=%00", (404, "not-found")),
         ("/reconciliations/?cursor=MjAyNi0xMS0yNSAA", (404, "not-found")),  # a day, and NUL for a gateway
         (f"/reconciliations/?cursor={'M' * 60_000}", (404, "not-found")),
@@ -302,6 +302,10 @@ def said(world: World, head: bytes, body: bytes = b"", *, chunked: bool = False)
         ("/static/%00", (404, "not-found")),
         ("/static/..%2f..%2fapp.py", (404, "not-found")),
         ("/%00", (404, "not-found")),
+        ("/healthz%0A", (404, "not-found")),
+        ("/reconciliations/%0A", (404, "not-found")),
+        (f"{PAYMENTS}%0A", (404, "not-found")),
+        (f"{PROCESSES}/{UUID_}%0D%0A", (404, "not-found")),
     ],
 )
 def test_an_odd_address_is_refused_in_words(world: World, target: str, expected: tuple[int, str]) -> None:
