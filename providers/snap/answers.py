@@ -72,8 +72,10 @@ def status(answer: Answer, reference: str) -> ChargeStatus:
 
 
 def _is_success(members: Any) -> bool:
-    code = reading.word(members.get("responseCode"))
-    return code is not None and code.startswith("200")
+    """Whether the code of the answer is none against it: `202…` is in progress. Slips of the code's form are
+    printed in public samples, and say nothing."""
+    code = reading.word(members.get("responseCode")) or ""
+    return not (len(code) >= 7 and code.isdigit()) or code.startswith("200")
 
 
 def state_of(word: str, members: Any, amount_minor: int | None) -> tuple[ChargeState, int | None]:

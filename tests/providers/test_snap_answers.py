@@ -83,10 +83,16 @@ def test_a_number_with_decimals_never_becomes_a_float(there: Counterpart, dana: 
 
 
 def test_the_status_service_answers_before_its_code_does(there: Counterpart, dana: Ovo) -> None:
-    """Eight digits, another service, in progress, none at all: the state is what counts."""
-    for code in ("20055000", "2005400", "2025500", None, 7):
+    """Eight digits, another service, none at all: the state is what counts."""
+    for code in ("20055000", "2005400", None, 7):
         there.says(200, {"responseCode": code, "latestTransactionStatus": "00"})
         assert dana.get_charge("INV-1").state == "paid"
+
+
+def test_an_answer_in_progress_or_of_another_order_decides_nothing(there: Counterpart, dana: Ovo) -> None:
+    for said in ({"responseCode": "2025500"}, {"originalPartnerReferenceNo": "INV-2"}):
+        there.says(200, {"responseCode": "2005500", "latestTransactionStatus": "00"} | said)
+        assert dana.get_charge("INV-1").state == "unknown"
 
 
 @pytest.mark.parametrize("always_200", [False, True])
