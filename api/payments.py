@@ -174,7 +174,8 @@ def cancel_payment(payment_id: PaymentId, caller: Writer) -> ShownWithHistory:
     "/{payment_id:uuid}",
     summary="One payment",
     response_description="The payment and its history",
-    responses=described("not-found", *OURS, *REFUSALS),
+    # `create` and `verify` stand where the id does, and are no payments to read.
+    responses=described("not-found", "method-not-allowed", *OURS, *REFUSALS),
 )
 def read_payment(payment_id: PaymentId, caller: Reader) -> ShownWithHistory:
     """The payment with its history, as we know it; nobody is asked."""
