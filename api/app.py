@@ -22,6 +22,7 @@ from api.intake import Intake
 from api.relay import Relay
 from api.size import SizeLimit
 from checkout import gateways
+from common.settings import GATEWAYS
 
 # Each may wait for a gateway; a slow one has its own smaller share (checkout.create).
 REQUESTS_AT_ONCE = 160
@@ -40,7 +41,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     intake = app.state.intake = Intake()
-    beside: list[Intake | Desk | Relay | Courier] = [intake, Desk(intake), Relay(), Courier()]
+    desks = [Desk(gateway, intake) for gateway in GATEWAYS]
+    beside: list[Intake | Desk | Relay | Courier] = [intake, *desks, Relay(), Courier()]
     for one in beside:
         one.start()
     to_thread.current_default_thread_limiter().total_tokens = REQUESTS_AT_ONCE

@@ -1,4 +1,5 @@
-"""The desk: works what gateways told us, as long as the API lives. Several may: each reference is locked."""
+"""The desks: each works what one gateway told us, as long as the API lives, so that a gateway which answers
+slowly keeps nobody else's messages waiting. Several processes may: each reference is locked."""
 
 import logging
 import threading
@@ -18,12 +19,14 @@ log = logging.getLogger("jembatan.desk")
 
 
 class Desk:
-    """A thread that works the inbox until it is stopped; told by the intake that something has come."""
+    """A thread that works a gateway's part of the inbox until it is stopped; told by the intake of news."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, gateway: str, intake: Intake) -> None:
+        self._gateway = gateway
         self._intake = intake
+        self._news = intake.news[gateway]
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"desk-{gateway}", daemon=True)
 
     def start(self) -> None:
         """Begin to work."""
@@ -32,31 +35,31 @@ class Desk:
     def stop(self) -> None:
         """End; what is being worked is waited for."""
         self._stopping.set()
-        self._intake.news.set()
+        self._news.set()
         self._thread.join(30)
 
     def _run(self) -> None:
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="desk") as pool:
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=self._thread.name) as pool:
             while not self._stopping.is_set():
                 try:
-                    self._intake.news.clear()
-                    did_something = any(list(pool.map(lambda one: self._work(*one), inbox.waiting())))
+                    self._news.clear()
+                    did_something = any(list(pool.map(self._work, inbox.waiting(self._gateway))))
                 except Exception:  # the thread must outlive whatever one look meets
                     log.exception("the inbox cannot be worked now; looking again")
                     did_something = False
-                if not did_something and self._intake.news.wait(POLL):
+                if not did_something and self._news.wait(POLL):
                     self._stopping.wait(GATHER)
 
-    def _work(self, gateway: str, reference: str) -> bool:
+    def _work(self, reference: str) -> bool:
         """Whether anything was done: another process may be at it."""
         if self._stopping.is_set():
             return False
         did_something = True
         try:
-            did_something = inbox.work(gateway, reference)
+            did_something = inbox.work(self._gateway, reference)
         except Exception:  # one message that cannot be worked must not keep the others from it
-            log.exception("working what %s told us of a payment failed; it is tried again", gateway)
-            inbox.set_back(gateway, reference)
+            log.exception("working what %s told us of a payment failed; it is tried again", self._gateway)
+            inbox.set_back(self._gateway, reference)
         if self._intake.is_in_storm():
             self._stopping.wait(REST)
         return did_something

@@ -14,6 +14,7 @@ from contextlib import suppress
 import psycopg
 
 from common.errors import NotReachable
+from common.settings import GATEWAYS
 from records import notification
 from records.db import database_url
 from records.notification import Received
@@ -22,6 +23,9 @@ LARGEST_BATCH = 500
 PATIENCE = 4.0  # seconds until the gateway is told to come again: OVO waits five for an answer
 STORM = 200  # messages a second from which on answering them goes before working them
 _WINDOW = 0.25
+# A database that hangs must not hold the writer longer than anybody waits for it.
+_ANSWERS_WITHIN = 5_000  # milliseconds
+_TIME_OUT = f"-c statement_timeout={_ANSWERS_WITHIN}"
 
 log = logging.getLogger("jembatan.intake")
 _Waiting = tuple[Received, "asyncio.Future[None]"]
@@ -34,7 +38,7 @@ class Intake:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._window_ends, self._in_window, self._storm_ends = 0.0, 0, 0.0
-        self.news = threading.Event()  # set when something new may wait to be worked
+        self.news = {gateway: threading.Event() for gateway in GATEWAYS}  # set when something new may wait
 
     def start(self) -> None:
         """Begin to take messages."""
@@ -66,7 +70,9 @@ class Intake:
             problem: NotReachable | None = None
             try:
                 if db is None or db.closed or db.broken:
-                    db = psycopg.connect(database_url(), connect_timeout=3)
+                    db = psycopg.connect(
+                        database_url(), connect_timeout=3, tcp_user_timeout=_ANSWERS_WITHIN, options=_TIME_OUT
+                    )
                 notification.keep(db, [message for message, _ in batch])
             except Exception:  # the writer must outlive whatever one batch meets
                 log.exception("messages of gateways cannot be stored; they come again")
@@ -78,23 +84,24 @@ class Intake:
             with suppress(RuntimeError):  # the event loop is closed: nobody waits for the answers any more
                 batch[0][1].get_loop().call_soon_threadsafe(_tell, batch, problem)
             if problem is None:
-                self.news.set()
+                for gateway in {message.gateway for message, _ in batch}:
+                    self.news[gateway].set()
 
     def _gathered(self) -> list[_Waiting] | None:
-        """All that waits, at least one; None at the end."""
-        first = self._queue.get()
-        if first is None:
-            return None
-        batch = [first]
+        """All that waits and is waited for, at least one; None at the end."""
+        batch: list[_Waiting] = []
         while len(batch) < LARGEST_BATCH:
             try:
-                following = self._queue.get_nowait()
+                following = self._queue.get(block=not batch)
             except queue.Empty:
                 break
             if following is None:
+                if not batch:
+                    return None
                 self._queue.put(None)
                 break
-            batch.append(following)
+            if not following[1].done():  # else its gateway was told already to come again
+                batch.append(following)
         return batch
 
     def _measure(self, count: int) -> None:

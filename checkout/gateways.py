@@ -3,9 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
-from common import clock
 from common.errors import BadInput, ProviderError
 from common.settings import Gateway as Section
 from common.settings import settings
@@ -15,7 +13,6 @@ from providers.tokens import Token
 from records import gateway_token
 from records.db import connection
 
-_RENEW_BEFORE = timedelta(seconds=60)
 _SHARE_FAILURE_SECONDS = 2.0
 _open: dict[str, tuple[Section, Gateway]] = {}
 _opening = threading.Lock()
@@ -62,11 +59,11 @@ class SharedTokens:
     def current(self, name: str, renew: Callable[[], Token], *, refused: str | None = None) -> str:
         """The token of that name; renewed where it is missing, about to end, or the one that was refused."""
         known = self._read.get(name)
-        if known is not None and _is_good(known, refused):
+        if known is not None and known.is_good(refused=refused):
             return known.value
         with self._lock:
             known = self._read.get(name)
-            if known is None or not _is_good(known, refused):
+            if known is None or not known.is_good(refused=refused):
                 known = self._read[name] = self._renewed(name, renew, refused)
             return known.value
 
@@ -88,12 +85,8 @@ class SharedTokens:
             db.autocommit = True
             gateway_token.lock(db, name)
             kept = gateway_token.kept(db, name)
-            if kept is not None and _is_good(Token(*kept), refused):
+            if kept is not None and Token(*kept).is_good(refused=refused):
                 return Token(*kept)
             made = renew()
-            gateway_token.keep(db, name, made.value, made.expires_at)
+            gateway_token.keep(db, name, made.value, made.renew_at)
             return made
-
-
-def _is_good(token: Token, refused: str | None) -> bool:
-    return token.value != refused and clock.now() < token.expires_at - _RENEW_BEFORE

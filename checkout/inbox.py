@@ -177,7 +177,8 @@ def _difference(one: Notification, found: Payment) -> str | None:
         return (
             f"it says {money.rupiah(one.amount_minor)}, and we asked for {money.rupiah(found.amount_minor)}"
         )
-    if one.currency != found.currency:
+    is_told_later = one.currency is None and one.confirm  # by the gateway's answer
+    if one.currency != found.currency and not is_told_later:
         return "it says another currency than ours"
     return None
 
@@ -227,8 +228,8 @@ def set_back(gateway: str, reference: str) -> None:
             notification.again_later(one, "working it failed; the log of the API tells more")
 
 
-def waiting(limit: int = 200) -> Sequence[tuple[str, str]]:
-    """Gateway and reference of what waits, after all that say nothing new were put away together."""
+def waiting(gateway: str, limit: int = 200) -> Sequence[str]:
+    """References of which something waits, after all that say nothing new were put away together."""
     with unit_of_work() as session:
-        notification.put_away_known(session)
-        return notification.due_references(session, limit)
+        notification.put_away_known(session, gateway)
+        return notification.due_references(session, gateway, limit)

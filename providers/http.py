@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from common.errors import Ambiguous, AuthFailed, ProviderError, RateLimited, Rejected, Transient
 from common.settings import Service
+from providers.deadline import Deadline, TimedBackend
 
 Answer = TypeVar("Answer")
 POOL_SECONDS = 10.0
@@ -18,6 +19,7 @@ POOL_SECONDS = 10.0
 # the closing would have to be asked for, though it never arrived.
 IDLE_SECONDS = 3.0
 LONGEST_ANSWER = 4 * 1024**2
+_deadline = Deadline()
 _OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
@@ -40,13 +42,19 @@ class _Pace:
 
 def client(service: Service) -> httpx.Client:
     """A client for one service; redirects are not followed (a token must not travel to another host)."""
-    return httpx.Client(
+    opened = httpx.Client(
         timeout=httpx.Timeout(service.read_timeout, connect=service.connect_timeout, pool=POOL_SECONDS),
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=IDLE_SECONDS),
         follow_redirects=False,
         headers={"Accept": "application/json", "User-Agent": "jembatan"},
         event_hooks={"request": [_Pace(service.rate)]},
     )
+    # httpx has no time-out for a whole call. Its own connections are bound to one here, rather than a
+    # transport of ours given to it, which would switch off the proxies that the environment names.
+    for transport in (opened._transport, *opened._mounts.values()):
+        if isinstance(transport, httpx.HTTPTransport):
+            transport._pool._network_backend = TimedBackend(_deadline)
+    return opened
 
 
 def compact(members: Any) -> bytes:
@@ -63,20 +71,20 @@ def call(
     content: bytes = b"",
     auth: tuple[str, str] | None = None,
 ) -> httpx.Response:
-    """One call with its whole answer, which may come in parts but not for ever: twice the read time-out.
+    """One call with its whole answer, which may come in drips but not for ever: twice the read time-out.
 
     Raises httpx.TransportError, also for an answer that is longer than any of these services gives.
     """
-    ends_at = time.monotonic() + 2 * (http.timeout.read or 0)
     body = bytearray()
-    with http.stream(method, url, headers=headers, content=content, auth=auth) as response:
+    with (
+        _deadline.within(2 * (http.timeout.read or 0)),
+        http.stream(method, url, headers=headers, content=content, auth=auth) as response,
+    ):
         try:
             for part in response.iter_bytes():
                 body += part
                 if len(body) > LONGEST_ANSWER:
                     raise httpx.ReadError("too long an answer")
-                if time.monotonic() > ends_at:
-                    raise httpx.ReadTimeout("too slow an answer")
         except httpx.DecodingError:
             raise httpx.ReadError("an answer that cannot be unpacked") from None
     kept = [(name, value) for name, value in response.headers.items() if name not in _OF_THE_TRANSPORT]

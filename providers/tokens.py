@@ -8,23 +8,29 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, Self
 
 from common import clock
 
-RENEW_BEFORE = timedelta(seconds=60)
+RENEW_BEFORE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Token:
-    """A token and the moment of its end (aware). The text is a secret: it is never printed."""
+    """A token and the moment (aware) from which another is taken. Its text is a secret, never printed."""
 
     value: str = field(repr=False)
-    expires_at: datetime
+    renew_at: datetime
 
-    def is_good(self, now: datetime) -> bool:
-        """Whether it lives long enough for another call."""
-        return now < self.expires_at - RENEW_BEFORE
+    @classmethod
+    def lasting(cls, value: str, seconds: float) -> Self:
+        """A token that was just given for so long; renewed a minute, or a quarter of a short life, before."""
+        early = min(RENEW_BEFORE_SECONDS, seconds / 4)
+        return cls(value, clock.now() + timedelta(seconds=seconds - early))
+
+    def is_good(self, *, refused: str | None) -> bool:
+        """Whether another call can be made with it: it is not about to end, and not the refused one."""
+        return self.value != refused and clock.now() < self.renew_at
 
 
 class TokenStore(Protocol):
@@ -51,6 +57,6 @@ class MemoryTokens:
             one_at_a_time = self._renewing.setdefault(name, threading.Lock())
         with one_at_a_time:
             kept = self._tokens.get(name)
-            if kept is None or kept.value == refused or not kept.is_good(clock.now()):
+            if kept is None or not kept.is_good(refused=refused):
                 kept = self._tokens[name] = renew()
             return kept.value

@@ -12,7 +12,6 @@ import ipaddress
 import re
 import socket
 import ssl
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +26,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from common import clock
 from common.errors import BadInput
 from common.settings import settings
+from providers.deadline import Deadline, Timed
 
 CONNECT_SECONDS = 3.0  # to each address of the name
 READ_SECONDS = 10.0
@@ -150,7 +150,7 @@ class Sender:
     """
 
     def __init__(self, resolve: Resolver = socket.getaddrinfo, tls: ssl.SSLContext | None = None) -> None:
-        self._time = _Time()
+        self._time = Deadline()
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls or _trusted(), max_connections=1, network_backend=_Guard(resolve, self._time)
         )
@@ -169,17 +169,22 @@ class Sender:
         except BadInput:
             return Answer("down", "has an address or a signing secret that is not usable: set it anew")
         headers |= {"content-type": "application/json", "user-agent": "jembatan"}
-        self._time.start(TOTAL_SECONDS)
         try:
-            with self._pool.stream(
-                "POST",
-                httpcore.URL(
-                    scheme=target.raw_scheme, host=target.raw_host, port=target.port, target=target.raw_path
-                ),
-                headers=list(headers.items()),
-                content=content.encode(),
-                extensions={"timeout": _TIMEOUTS},
-            ) as response:
+            with (
+                self._time.within(TOTAL_SECONDS),
+                self._pool.stream(
+                    "POST",
+                    httpcore.URL(
+                        scheme=target.raw_scheme,
+                        host=target.raw_host,
+                        port=target.port,
+                        target=target.raw_path,
+                    ),
+                    headers=list(headers.items()),
+                    content=content.encode(),
+                    extensions={"timeout": _TIMEOUTS},
+                ) as response,
+            ):
                 _read_a_little(response)
                 return _judged(response)
         except httpcore.TimeoutException as error:
@@ -240,27 +245,10 @@ class _Unfit(httpcore.ConnectError):
     """There is no connection, and why, in our own words."""
 
 
-class _Time:
-    """What is left of one attempt's time."""
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def start(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-
-    def at_most(self, seconds: float | None) -> float:
-        """That many seconds or what is left, if less."""
-        left = self._until - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout
-        return left if seconds is None else min(seconds, left)
-
-
 class _Guard(httpcore.NetworkBackend):
     """Connects where the name leads to, if that is allowed. The resolver keeps to time limits of its own."""
 
-    def __init__(self, resolve: Resolver, attempt: _Time) -> None:
+    def __init__(self, resolve: Resolver, attempt: Deadline) -> None:
         self._resolve = resolve
         self._attempt = attempt
         self._tcp = httpcore.SyncBackend()
@@ -296,32 +284,15 @@ class _Guard(httpcore.NetworkBackend):
         return list(dict.fromkeys(addresses))
 
 
-class _Timed(httpcore.NetworkStream):
-    """A connection whose every step keeps to the time of the whole attempt."""
-
-    def __init__(self, stream: httpcore.NetworkStream, attempt: _Time) -> None:
-        self._stream = stream
-        self._attempt = attempt
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._attempt.at_most(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._attempt.at_most(timeout))
-
-    def close(self) -> None:
-        self._stream.close()
+class _Timed(Timed):
+    """A connection whose every step keeps to the time of the whole attempt, and says why TLS failed."""
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         try:
-            tls = self._stream.start_tls(ssl_context, server_hostname, self._attempt.at_most(timeout))
+            return super().start_tls(ssl_context, server_hostname, timeout)
         except httpcore.ConnectError as error:
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 raise _Unfit("shows no valid certificate") from None
             raise _Unfit("does not speak TLS as it should") from None
-        return _Timed(tls, self._attempt)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)

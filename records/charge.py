@@ -152,8 +152,9 @@ def answered(
 
 
 def release(session: Session, payment_id: UUID) -> None:
-    """Nobody is at the payment's charge any more."""
-    session.execute(sa.update(Payment).where(Payment.id == payment_id).values(busy_by=None))
+    """This process is not at the payment's charge any more."""
+    ours = sa.and_(Payment.id == payment_id, Payment.busy_by == liveness.own_number())
+    session.execute(sa.update(Payment).where(ours).values(busy_by=None))
 
 
 def may_ask(session: Session, payment_id: UUID) -> bool:
@@ -245,7 +246,8 @@ def _known(session: Session, found: Payment, now: datetime, left_alone_for: time
             note="The process that was at the charge died; whether the gateway has it is not known.",
         )
     has_no_answer = found.status == "unknown" or (found.status == "pending" and found.actions is None)
-    if not has_no_answer or now < found.created_at + left_alone_for:
+    is_over = found.expires_at is not None and now >= found.expires_at  # what it became, the sweep finds out
+    if not has_no_answer or is_over or now < found.created_at + left_alone_for:
         return "known"
     found.busy_by, found.busy_until = liveness.own_number(), now + _LONGEST_CALL
     return "again"

@@ -12,12 +12,12 @@ from records.sealed import seal, unseal
 
 
 class GatewayToken(Base):
-    """One gateway's token; `expires_at` as the gateway said when it gave it."""
+    """One gateway's token; renew_at: from when on another one is taken, a little before it ends."""
 
     __tablename__ = "gateway_tokens"
     name: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     token: Mapped[bytes] = mapped_column(sa.LargeBinary)
-    expires_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))
+    renew_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True))
 
 
 def lock(db: psycopg.Connection, name: str) -> None:
@@ -26,15 +26,15 @@ def lock(db: psycopg.Connection, name: str) -> None:
 
 
 def kept(db: psycopg.Connection, name: str) -> tuple[str, datetime] | None:
-    """The token and its end, if there is one."""
-    row = db.execute("SELECT token, expires_at FROM gateway_tokens WHERE name = %s", [name]).fetchone()
+    """The token and when it is renewed, if there is one."""
+    row = db.execute("SELECT token, renew_at FROM gateway_tokens WHERE name = %s", [name]).fetchone()
     return (unseal(bytes(row[0])).decode(), row[1]) if row else None
 
 
-def keep(db: psycopg.Connection, name: str, token: str, expires_at: datetime) -> None:
+def keep(db: psycopg.Connection, name: str, token: str, renew_at: datetime) -> None:
     """Store a new token in place of the one before."""
     db.execute(
-        "INSERT INTO gateway_tokens (name, token, expires_at) VALUES (%s, %s, %s)"
-        " ON CONFLICT (name) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at",
-        [name, seal(token.encode()), expires_at],
+        "INSERT INTO gateway_tokens (name, token, renew_at) VALUES (%s, %s, %s)"
+        " ON CONFLICT (name) DO UPDATE SET token = excluded.token, renew_at = excluded.renew_at",
+        [name, seal(token.encode()), renew_at],
     )

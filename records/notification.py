@@ -34,7 +34,7 @@ _PUT_AWAY_KNOWN = """
     WITH known AS (
         SELECT n.id, p.id AS payment_id, p.status FROM notifications n
         JOIN payments p ON p.gateway = n.gateway AND p.reference = n.reference
-        WHERE n.state = 'received' AND n.due_at <= now() AND NOT n.merchant_differs
+        WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= now() AND NOT n.merchant_differs
             AND n.amount_minor = p.amount_minor AND n.currency = p.currency
             AND (n.claimed = p.status OR n.claimed = 'pending' AND p.status NOT IN ('created', 'unknown'))
         FOR UPDATE OF n SKIP LOCKED)
@@ -117,22 +117,21 @@ def keep(db: psycopg.Connection, messages: Sequence[Received]) -> None:
     db.commit()
 
 
-def put_away_known(session: Session) -> None:
+def put_away_known(session: Session, gateway: str) -> None:
     """Deal at once with all that says what we know already: many messages do, and they move nothing."""
-    session.execute(sa.text(_PUT_AWAY_KNOWN))
+    session.execute(sa.text(_PUT_AWAY_KNOWN), {"gateway": gateway})
 
 
-def due_references(session: Session, limit: int) -> list[tuple[str, str]]:
-    """Gateway and reference of what waits to be worked, the longest waiting first."""
-    first = sa.func.min(Notification.id)
-    found = session.execute(
-        sa.select(Notification.gateway, Notification.reference)
-        .where(Notification.state == "received", Notification.due_at <= clock.now())
-        .group_by(Notification.gateway, Notification.reference)
-        .order_by(first)
-        .limit(limit)
+def due_references(session: Session, gateway: str, limit: int) -> list[str]:
+    """References of what a gateway told us and that waits to be worked, the longest waiting first."""
+    due = (
+        Notification.state == "received",
+        Notification.gateway == gateway,
+        Notification.due_at <= clock.now(),
     )
-    return [(gateway, reference or "") for gateway, reference in found]
+    first = sa.func.min(Notification.id)
+    found = sa.select(Notification.reference).where(*due).group_by(Notification.reference).order_by(first)
+    return [reference or "" for reference in session.scalars(found.limit(limit))]
 
 
 def of_reference(session: Session, gateway: str, reference: str, limit: int = 2_000) -> list[Notification]:

@@ -7,7 +7,6 @@ used: 1.9 deprecates it, and our client has the time-outs, the pace and the erro
 """
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -53,7 +52,7 @@ class B2BToken:
         oauth = OAuth2Client(self._session, client_id=self._credentials.client_id)
         oauth.register_compliance_hook("access_token_response", _in_words_of_oauth)
         answer: dict[str, Any] = oauth.fetch_token(self._url, grant_type="client_credentials")
-        return Token(answer["access_token"], datetime.fromtimestamp(answer["expires_at"], UTC))
+        return Token.lasting(answer["access_token"], answer["expires_in"])
 
 
 class _SignedSession:

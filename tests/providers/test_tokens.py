@@ -57,8 +57,16 @@ def test_many_threads_wait_for_one_renewal() -> None:
     assert len(renewals) == 2
 
 
-@pytest.mark.parametrize(("seconds", "is_kept"), [(59, False), (61, True), (900, True), (-5, False)])
-def test_a_token_is_renewed_a_minute_before_its_end(seconds: int, is_kept: bool) -> None:
+@pytest.mark.parametrize(("life", "early"), [(900, 60), (240, 60), (100, 25), (60, 15), (1, 0.25)])
+def test_a_token_is_renewed_a_minute_or_a_quarter_of_its_life_before_its_end(life: int, early: float) -> None:
+    before = clock.now()
+    token = Token.lasting("a", life)
+    lives = timedelta(seconds=life - early)
+    assert before + lives <= token.renew_at <= clock.now() + lives
+
+
+@pytest.mark.parametrize(("seconds", "is_kept"), [(5, True), (900, True), (0, False), (-5, False)])
+def test_a_token_is_kept_until_it_is_to_be_renewed(seconds: int, is_kept: bool) -> None:
     store = MemoryTokens()
     made = iter("ab")
 
@@ -86,7 +94,19 @@ def test_a_token_is_never_printed() -> None:
 
 @pytest.mark.parametrize(
     ("life", "calls"),
-    [("900", 1), (900, 1), (None, 1), ("soon", 1), ("30", 2), (61, 1), (0, 1), ("-1", 1), ([], 1), (1e3, 1)],
+    [
+        ("900", 1),
+        (900, 1),
+        (None, 1),
+        ("soon", 1),
+        ("30", 1),
+        (1, 1),
+        (61, 1),
+        (0, 1),
+        ("-1", 1),
+        ([], 1),
+        (1e3, 1),
+    ],
 )
 def test_the_life_of_a_token_is_read_as_text_and_as_number(there: Counterpart, life: Any, calls: int) -> None:
     """A life that cannot be read is the usual 900 seconds."""
