@@ -32,6 +32,7 @@ test-slow: install
 # Peers of the benchmarks have dependencies of their own, in an environment of their own.
 bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.reconcile
+	.venv-bench/bin/python -m benchmarks.payments
 
 .venv-bench/.installed: .venv/.installed benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

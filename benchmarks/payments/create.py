@@ -39,6 +39,11 @@ class Round:
         return median(others for _, others in self.cores)
 
 
+def percentiles(seconds: list[float]) -> tuple[float, float]:
+    """p50 and p99 in milliseconds."""
+    return percentile(seconds, 0.5), percentile(seconds, 0.99)
+
+
 def measure(folder: Path, rounds: int) -> list[Round]:
     """Each round on the same stage, after a turn of each that is not timed. Raises WrongAnswer."""
     with stage(folder, api=True) as on:

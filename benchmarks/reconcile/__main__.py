@@ -9,7 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.reconcile import flow, machine, report
+from benchmarks import machine
+from benchmarks.reconcile import flow, report
+from benchmarks.reconcile.contenders import CONTENDERS
 from benchmarks.reconcile.measure import WrongAnswer, measure
 from jembatan.stack import database
 
@@ -29,7 +31,8 @@ def main() -> int:
         os.environ["PREFECT_HOME"] = str(folder / "prefect")
         try:
             with database(folder / "home") as url:
-                machine_is = machine.describe(url)
+                libraries = [name for contender in CONTENDERS for name in contender.libraries]
+                machine_is = machine.describe(url, libraries)
                 for size in options.sizes:
                     progress.print(f"{size:,} lines …")
                     profile = options.profile and size == max(options.sizes)

@@ -2,29 +2,26 @@
 
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
 import psycopg
 
-from benchmarks.reconcile.contenders import CONTENDERS
-
 GIB = 1024**3
 
 
-def describe(server_url: str) -> dict[str, str]:
-    """Machine and versions, by name."""
+def describe(server_url: str, libraries: Iterable[str]) -> dict[str, str]:
+    """Machine and versions, by name; of the named libraries too."""
     with psycopg.connect(server_url) as db:
         row = db.execute("SHOW server_version").fetchone()
-    libraries = dict.fromkeys(name for contender in CONTENDERS for name in contender.libraries)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     return {
         "machine": f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GiB, {platform.system()}",
         "load before": f"{os.getloadavg()[0]:.1f}",
         "PostgreSQL": row[0] if row else "",
         "Python": platform.python_version(),
-        "prefect": version("prefect"),
-        **{name: version(name) for name in libraries},
+        **{name: version(name) for name in dict.fromkeys(("prefect", *libraries))},
     }
 
 
