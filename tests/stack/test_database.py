@@ -76,7 +76,9 @@ def test_a_user_that_is_killed_does_not_keep_the_server(home_with_data: Home) ->
 
 
 @pytest.mark.parametrize(
-    "remains", ["", "12", f"{psutil.Process().pid}\n/elsewhere\n", "1\n/\n0\n5432\n/tmp\n\n"]
+    "remains",
+    ["", "12", f"{psutil.Process().pid}\n/elsewhere\n", "1\n/\n0\n5432\n/tmp\n\n"],
+    ids=["empty", "cut short", "of a living process", "of another server"],
 )
 def test_a_stale_or_half_written_pid_file_is_no_obstacle(home_with_data: Home, remains: str) -> None:
     with database(home_with_data.path):
