@@ -1,6 +1,8 @@
 # Everything a newcomer needs; each target sets up what it needs and does nothing twice.
 PYTHON ?= python3
 BIN := .venv/bin
+# Much of a test is waiting: one more than the two cores that the suite is cut for.
+TEST_PROCESSES ?= 3
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: install demo test test-slow bench check lock browser
@@ -24,7 +26,7 @@ check: install
 	$(BIN)/codespell
 
 test: check
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

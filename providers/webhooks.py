@@ -15,7 +15,6 @@ import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Literal
 
 import httpcore
@@ -26,6 +25,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from common import clock
 from common.errors import BadInput
 from common.settings import settings
+from providers import http
 from providers.deadline import Deadline, Timed
 
 CONNECT_SECONDS = 3.0  # to each address of the name
@@ -152,7 +152,7 @@ class Sender:
     def __init__(self, resolve: Resolver = socket.getaddrinfo, tls: ssl.SSLContext | None = None) -> None:
         self._time = Deadline()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls or _trusted(), max_connections=1, network_backend=_Guard(resolve, self._time)
+            ssl_context=tls or http.trusted(), max_connections=1, network_backend=_Guard(resolve, self._time)
         )
 
     def __enter__(self) -> "Sender":
@@ -192,11 +192,6 @@ class Sender:
             return Answer("down", "cannot be reached" if in_vain else "gave no answer in time")
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             return Answer("down", _in_our_words(error))
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    return httpx.create_ssl_context()
 
 
 def _read_a_little(response: httpcore.Response) -> None:

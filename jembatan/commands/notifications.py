@@ -40,6 +40,7 @@ def list_(
         console.print("There are none.")
         return
     table = Table("no", "received", "gateway", "reference", "says", "state", "because")
+    table.columns[3].no_wrap = True  # to be copied
     for one in found:
         claim = f"{one.word} {money.rupiah(one.amount_minor)}" if one.amount_minor is not None else one.word
         cells = (str(one.id), _time(one.received_at), one.gateway, one.reference or "", claim, one.state)

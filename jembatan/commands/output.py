@@ -1,6 +1,8 @@
 """What the commands print: tables and sentences for people, JSON for programs."""
 
 import json
+import os
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +11,9 @@ from rich.table import Table
 from common.money import rupiah
 from records.classes import CLASSES
 
-console = Console(highlight=False)
+# In a file or a pipe nothing is 80 columns wide: a reference must not be broken there.
+_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+console = Console(highlight=False, width=_WIDTH)
 errors = Console(stderr=True, highlight=False)
 
 
