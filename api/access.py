@@ -22,7 +22,7 @@ from api.problems import Problem
 from common import clock
 from records import client as clients
 from records.client import SCOPES, Client, allows
-from records.db import unit_of_work
+from records.db import glance
 
 # Counted in this process alone: several API processes let a client call so often each.
 _LIMITER = MovingWindowRateLimiter(MemoryStorage())
@@ -79,8 +79,8 @@ def allowed(scope: str) -> Callable[[str], Caller]:
         raise ValueError(f"there is no scope {scope}")
 
     def check(key: Annotated[str, Security(_SHOWN_KEY, scopes=[scope])]) -> Caller:
-        # A unit of work of its own, closed again before the route asks for one.
-        with unit_of_work() as session:
+        # A session of its own, closed again before the route asks for one.
+        with glance() as session:
             client = clients.find(session, key)
         if not isinstance(client, Client):
             raise _unauthenticated(_REFUSED[client])

@@ -78,3 +78,4 @@ for _part in (health, payments, callbacks, processes, pages):
     app.include_router(_part.router)
 openapi.complete(app)
 docs.mount(app)
+callbacks.mount(app)

@@ -19,11 +19,12 @@ import sqlalchemy as sa
 from common.errors import BadInput, NotReachable
 from providers.webhooks import Answer, Sender
 from records import platform_events
-from records.db import database_url, unit_of_work
+from records.db import database_url, glance, unit_of_work
 from records.platform_events import Claimed, DueClient
 from records.sealed import unseal_json
 
 POLL = 2.0  # seconds between two looks when nobody wakes it
+GATHER = 0.2  # looks at most so often: what comes meanwhile is found together
 GIVE_UP = 60.0
 LANES = 4  # at a time for one client
 MOST_LANES = 16  # at a time for all
@@ -47,7 +48,7 @@ class Courier:
         self._had_a_turn: dict[UUID, float] = {}  # when each client last got a lane
         self._resting: dict[UUID, float] = {}  # clients whose endpoint is down, and until when nobody tries
         self._troubles: set[object] = set()
-        self._give_up_at = 0.0
+        self._give_up_at = self._looked_at = 0.0
 
     def start(self) -> None:
         """Begin to work."""
@@ -68,10 +69,11 @@ class Courier:
 
     def look(self) -> None:
         """Open lanes for all that is due now: first for who has fewest, and has waited longest for one."""
+        self._looked_at = time.monotonic()
         self._again.clear()
         if time.monotonic() >= self._give_up_at:
             self._give_up_unserved()
-        with unit_of_work() as session:
+        with glance() as session:
             due = platform_events.clients_due(session, LANES)
         with self._lock:
             for client in sorted(due, key=lambda one: (self._lanes[one.id], self._had_a_turn.get(one.id, 0))):
@@ -118,6 +120,7 @@ class Courier:
         until = time.monotonic() + POLL
         while not (self._stopping.is_set() or self._again.is_set()) and time.monotonic() < until:
             if list(connection.notifies(timeout=_SLICE, stop_after=1)):
+                self._stopping.wait(max(0.0, self._looked_at + GATHER - time.monotonic()))
                 list(connection.notifies(timeout=0))  # one look serves all that came with it
                 return
 

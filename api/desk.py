@@ -3,13 +3,14 @@ slowly keeps nobody else's messages waiting. Several processes may: each referen
 
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from api.intake import Intake
 from checkout import inbox
 
 POLL = 2.0  # seconds between two looks when nothing new has come: what another process left lying
-GATHER = 0.05  # what comes within this time is looked for together
+GATHER = 0.2  # looks at most so often: what comes meanwhile is found together
 AT_ONCE = 4
 # In a storm each of the four rests so long after each payment: gateways want their answers within seconds,
 # while what they say may be worked a little later. It goes on, so nobody waits for the storm's end.
@@ -41,6 +42,7 @@ class Desk:
     def _run(self) -> None:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix=self._thread.name) as pool:
             while not self._stopping.is_set():
+                looked_at = time.monotonic()
                 try:
                     self._news.clear()
                     did_something = any(list(pool.map(self._work, inbox.waiting(self._gateway))))
@@ -48,7 +50,7 @@ class Desk:
                     log.exception("the inbox cannot be worked now; looking again")
                     did_something = False
                 if not did_something and self._news.wait(POLL):
-                    self._stopping.wait(GATHER)
+                    self._stopping.wait(max(0.0, looked_at + GATHER - time.monotonic()))
 
     def _work(self, reference: str) -> bool:
         """Whether anything was done: another process may be at it."""

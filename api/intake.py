@@ -71,7 +71,11 @@ class Intake:
             try:
                 if db is None or db.closed or db.broken:
                     db = psycopg.connect(
-                        database_url(), connect_timeout=3, tcp_user_timeout=_ANSWERS_WITHIN, options=_TIME_OUT
+                        database_url(),
+                        autocommit=True,
+                        connect_timeout=3,
+                        tcp_user_timeout=_ANSWERS_WITHIN,
+                        options=_TIME_OUT,
                     )
                 notification.keep(db, [message for message, _ in batch])
             except Exception:  # the writer must outlive whatever one batch meets

@@ -30,7 +30,7 @@ from checkout.create import Refusal, Terms
 from common.money import MINOR_PER_UNIT
 from records import payment
 from records.charge import Wanted
-from records.db import unit_of_work
+from records.db import glance, unit_of_work
 from records.payment import Payment, PaymentEvent
 
 router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
@@ -103,7 +103,7 @@ def create_payment(
     try:
         terms = Terms(order.gateway, amount_minor, order.expires_in, order.learner.phone is not None)
         seconds = create.check(terms)
-        made = create.create(
+        made, history = create.create(
             Wanted(
                 client_id=caller.client_id,
                 reference=order.reference,
@@ -125,8 +125,10 @@ def create_payment(
         response.status_code = 202
         response.headers["Retry-After"] = "5"
     response.headers["Location"] = f"{router.prefix}/{made.id}"
-    with unit_of_work() as session:
-        return ShownWithHistory.model_validate(_with_history(session, made))
+    if history is None:
+        with glance() as session:
+            history = payment.history(session, made.id)
+    return ShownWithHistory.model_validate(_with_history(made, history))
 
 
 @router.post(
@@ -149,7 +151,9 @@ def verify_payment(which: WhichPayment, caller: Reader) -> Verified:
             detail=asked.why_not,
             next_question_at=now.next_status_at,
         )
-        return Verified.model_validate(_with_history(session, now) | {"status_source": source})
+        return Verified.model_validate(
+            _with_history(now, payment.history(session, now.id)) | {"status_source": source}
+        )
 
 
 @router.post(
@@ -167,7 +171,7 @@ def cancel_payment(payment_id: PaymentId, caller: Writer) -> ShownWithHistory:
     except Refusal as refusal:
         raise _problem(refusal) from None
     with unit_of_work() as session:
-        return ShownWithHistory.model_validate(_with_history(session, found))
+        return ShownWithHistory.model_validate(_with_history(found, payment.history(session, found.id)))
 
 
 @router.get(
@@ -179,9 +183,9 @@ def cancel_payment(payment_id: PaymentId, caller: Writer) -> ShownWithHistory:
 )
 def read_payment(payment_id: PaymentId, caller: Reader) -> ShownWithHistory:
     """The payment with its history, as we know it; nobody is asked."""
-    with unit_of_work() as session:
+    with glance() as session:
         found = _own(session, caller, WhichPayment(payment_id=payment_id))
-        return ShownWithHistory.model_validate(_with_history(session, found))
+        return ShownWithHistory.model_validate(_with_history(found, payment.history(session, found.id)))
 
 
 @router.get(
@@ -227,7 +231,7 @@ def _own(session: Session, caller: Caller, which: WhichPayment) -> Payment:
     return found
 
 
-def _with_history(session: Session, found: Payment) -> dict[str, Any]:
+def _with_history(found: Payment, history: list[PaymentEvent]) -> dict[str, Any]:
     advice = None
     if found.status in ("created", "unknown"):
         advice = (
@@ -240,7 +244,7 @@ def _with_history(session: Session, found: Payment) -> dict[str, Any]:
             "request: that may bring it back. If not, cancel the payment or let it expire, and make a new "
             "one with another reference."
         )
-    events = [_event(one) for one in payment.history(session, found.id)]
+    events = [_event(one) for one in history]
     return payment.resource(found) | {"advice": advice, "events": events}
 
 

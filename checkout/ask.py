@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from checkout import timetable
-from checkout.gateways import gateway
+from checkout.gateways import gateway, share
 from common import clock, money
 from common.errors import ProviderError
 from providers.base import ChargeStatus
@@ -46,10 +46,13 @@ def ask(payment_id: UUID, *, cause: str, source: str) -> Asked:
         if not charge.may_ask(session, payment_id):
             soon = clock.now() + charge.ONE_QUESTION_A
             return Asked(found, None, why_not="it was asked within the last second", may_ask_at=soon)
-    try:
-        said = gateway(found.gateway).get_charge(found.reference, number_of(found))
-    except ProviderError as error:
-        return Asked(found, None, why_not=str(error))
+    with share(found.gateway) as is_free:
+        if not is_free:
+            return Asked(found, None, why_not=f"{found.gateway} answers slowly at the moment")
+        try:
+            said = gateway(found.gateway).get_charge(found.reference, number_of(found))
+        except ProviderError as error:
+            return Asked(found, None, why_not=str(error))
     with unit_of_work() as session:
         result = settle(session, payment_id, said, cause=cause, source=source)
         after = session.get_one(Payment, payment_id)
@@ -93,9 +96,9 @@ def settle(session: Session, payment_id: UUID, said: ChargeStatus, *, cause: str
         found.gateway_reference = said.gateway_reference
     if said.refunded_minor is not None and said.state in ("partially_refunded", "refunded"):
         found.refunded_minor = min(said.refunded_minor, found.amount_minor)
-    moved = payment.apply(
+    moved = payment.move(
         session,
-        payment_id,
+        found,
         to_status,
         cause=cause,
         source=source,
@@ -118,7 +121,7 @@ def _not_found(session: Session, found: Payment, now: datetime, cause: str, sour
         and now >= found.expires_at + timetable.ARRIVAL_GRACE
     ):
         note = "Its time is over and the gateway has no such charge: it never arrived there."
-        payment.apply(session, found.id, "expired", cause=cause, source=source, note=note, is_confirmed=True)
+        payment.move(session, found, "expired", cause=cause, source=source, note=note, is_confirmed=True)
         return "moved"
     return "not_found"
 

@@ -5,28 +5,24 @@ the reference and the key of the call stay the same.
 """
 
 import logging
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
 
-from checkout import ask, timetable
+from checkout import ask, gateways, timetable
 from checkout.gateways import gateway, notify_url
 from common import clock, money
 from common.errors import Ambiguous, AuthFailed, ProviderError, Rejected
 from providers.base import Capabilities, Charge, ChargeOrder, Gateway, Learner
 from records import charge, payment
 from records.charge import Wanted
-from records.db import unit_of_work
-from records.payment import Payment
+from records.db import glance, unit_of_work
+from records.payment import Payment, PaymentEvent
 
 log = logging.getLogger("jembatan.checkout")
-AT_ONCE = 48  # charges under way at one gateway and process: a slow gateway must not stop the others
-_slots: dict[str, threading.BoundedSemaphore] = {}
-_slots_lock = threading.Lock()
 
 
 class Refusal(Exception):
@@ -77,33 +73,52 @@ def check(terms: Terms) -> int:
     return seconds
 
 
-def create(wanted: Wanted) -> Payment:
+class Made(NamedTuple):
+    """A payment as it is now. history: its events, where they came with it; None where nobody read them."""
+
+    payment: Payment
+    history: list[PaymentEvent] | None = None
+
+
+def create(wanted: Wanted) -> Made:
     """The payment that a client asks for: charged now, or as it is where the request was made before.
 
     Raises Refusal (`reference-reused`, `idempotency-key-reused`, `reference-taken`, `still-running`,
     `gateway-busy`).
     """
     opened = gateway(wanted.gateway)
-    with _slot(wanted.gateway):
-        with unit_of_work() as session:
-            outcome, found = charge.begin(
-                session,
-                wanted,
-                left_alone_for=ask.left_alone_for(wanted.gateway),
-                first_question_after=ask.first_after(wanted.gateway),
-            )
-            if outcome not in ("new", "again", "known") or found is None:
-                raise _refused(outcome)
+    with _share(wanted.gateway):
+        outcome, found = _begun(wanted)
         if outcome == "known":
-            return found
+            return Made(found)
         charged = None
         try:
             charged = _charge(opened, found, wanted.learner, was_tried=outcome == "again")
             return charged
         finally:
-            if charged is None or charged.busy_by is not None:
+            if charged is None or charged.payment.busy_by is not None:
                 with unit_of_work() as session:
                     charge.release(session, found.id)
+
+
+def _begun(wanted: Wanted) -> tuple[charge.Outcome, Payment]:
+    """The payment and what may be done with it. Nearly always it is a new one, which takes one statement."""
+    first_after = ask.first_after(wanted.gateway)
+    if wanted.idempotency_key is None:
+        with glance() as session:
+            made = charge.open_new(session, wanted, first_question_after=first_after)
+        if made is not None:
+            return "new", made
+    with unit_of_work() as session:
+        outcome, found = charge.begin(
+            session,
+            wanted,
+            left_alone_for=ask.left_alone_for(wanted.gateway),
+            first_question_after=first_after,
+        )
+        if outcome not in ("new", "again", "known") or found is None:
+            raise _refused(outcome)
+        return outcome, found
 
 
 def order_of(found: Payment, learner: dict[str, Any]) -> ChargeOrder:
@@ -125,58 +140,72 @@ def order_of(found: Payment, learner: dict[str, Any]) -> ChargeOrder:
     )
 
 
-def _charge(opened: Gateway, found: Payment, learner: dict[str, Any], *, was_tried: bool) -> Payment:
+def _charge(opened: Gateway, found: Payment, learner: dict[str, Any], *, was_tried: bool) -> Made:
     """Make the charge; where an earlier try may have made it, ask first. Where the gateway is known to have
     it, the same call again brings back its answer with the learner's link, at gateways that can do that."""
     order = order_of(found, learner)
     if was_tried and found.status == "unknown":
         asked = ask.ask(found.id, cause="status", source="create")
         if asked.said is None or asked.payment.status not in ("unknown", "pending"):
-            return asked.payment
+            return Made(asked.payment)
         found = asked.payment
     try:
         made = opened.create_charge(order)
     except (Rejected, AuthFailed) as error:
         if was_tried:  # a no to the second call says nothing of the first: the sweep ends it
-            return _still_unknown(found.id, error)
-        return _denied(found.id, error)
+            return Made(_still_unknown(found.id, error))
+        return Made(_denied(found.id, error))
     except ProviderError as error:
         found = _unknown(found.id, error)
         if was_tried or found.status != "pending":
-            return found
+            return Made(found)
         return _charge(opened, found, learner, was_tried=True)  # a notification was faster than the answer
     return _record(found, made, opened.capabilities)
 
 
-def _record(found: Payment, made: Charge, can: Capabilities) -> Payment:
+class _Answer(TypedDict):
+    """What the gateway's answer to a charge brings to our row."""
+
+    gateway_reference: str | None
+    actions: list[dict[str, Any]]
+    expires_at: datetime | None
+    next_status_at: datetime
+
+
+def _record(found: Payment, made: Charge, can: Capabilities) -> Made:
     """Keep what the gateway answered: its reference, and what the learner does next."""
     expires_at = made.expires_at or found.expires_at
     first = timedelta(seconds=can.first_status_after)
     # Only the status or a notification says that money has come: a charge alone is pending at most.
     state = made.state if made.state in ("denied", "expired", "cancelled") else "pending"
+    note = f"The gateway has the charge and says {made.word}."
+    answer = _Answer(
+        gateway_reference=made.gateway_reference,
+        actions=[
+            {name: value for name, value in asdict(action).items() if value is not None}
+            for action in made.actions
+        ],
+        expires_at=expires_at,
+        next_status_at=timetable.next_question(clock.now(), found.created_at, expires_at, first),
+    )
+    if found.status == "created" and state == "pending":
+        with glance() as session:
+            history = payment.charged(session, found, **answer, note=note, evidence=made.raw)
+        if history:
+            return Made(found, history)
     with unit_of_work() as session:
-        charge.answered(
+        now = charge.answered(session, found.id, **answer)
+        payment.move(
             session,
-            found.id,
-            gateway_reference=made.gateway_reference,
-            actions=[
-                {name: value for name, value in asdict(action).items() if value is not None}
-                for action in made.actions
-            ],
-            expires_at=expires_at,
-            next_status_at=timetable.next_question(clock.now(), found.created_at, expires_at, first),
-        )
-        payment.apply(
-            session,
-            found.id,
+            now,
             state,
             cause="charge",
             source="create",
-            note=f"The gateway has the charge and says {made.word}.",
+            note=note,
             evidence=made.raw,
             reason=f"the gateway says {made.word}" if state == "denied" else None,
         )
-        return session.get_one(Payment, found.id)
+        return Made(now)
 
 
 def _still_unknown(payment_id: UUID, error: ProviderError) -> Payment:
@@ -251,12 +280,8 @@ def _refused(outcome: charge.Outcome) -> Refusal:
 
 
 @contextmanager
-def _slot(name: str) -> Iterator[None]:
-    with _slots_lock:
-        slot = _slots.setdefault(name, threading.BoundedSemaphore(AT_ONCE))
-    if not slot.acquire(timeout=2):
-        raise Refusal("gateway-busy", None, f"{name} answers slowly at the moment. Repeat the request.")
-    try:
+def _share(name: str) -> Iterator[None]:
+    with gateways.share(name, wait=2) as is_free:
+        if not is_free:
+            raise Refusal("gateway-busy", None, f"{name} answers slowly at the moment. Repeat the request.")
         yield
-    finally:
-        slot.release()

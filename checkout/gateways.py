@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from common.errors import BadInput, ProviderError
 from common.settings import Gateway as Section
@@ -13,9 +14,11 @@ from providers.tokens import Token
 from records import gateway_token
 from records.db import connection
 
+AT_ONCE = 48  # requests waiting for one gateway in this process: a slow one must not stop the others
 _SHARE_FAILURE_SECONDS = 2.0
 _open: dict[str, tuple[Section, Gateway]] = {}
 _opening = threading.Lock()
+_shares: dict[str, threading.BoundedSemaphore] = {}
 
 
 def gateway(name: str) -> Gateway:
@@ -30,6 +33,22 @@ def gateway(name: str) -> Gateway:
                 kept[1].close()
             kept = _open[name] = (config, open_gateway(name, SharedTokens()))
         return kept[1]
+
+
+@contextmanager
+def share(name: str, wait: float = 0.0) -> Iterator[bool]:
+    """One of the calls that a gateway may have under way for people who wait; False where all are taken.
+
+    wait: seconds until then.
+    """
+    with _opening:
+        mine = _shares.setdefault(name, threading.BoundedSemaphore(AT_ONCE))
+    is_free = mine.acquire(timeout=wait)
+    try:
+        yield is_free
+    finally:
+        if is_free:
+            mine.release()
 
 
 def close_all() -> None:

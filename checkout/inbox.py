@@ -16,7 +16,7 @@ from checkout.ask import Asked
 from checkout.gateways import gateway as open_gateway
 from common import clock, money
 from records import notification, payment
-from records.db import database_url, engine, unit_of_work
+from records.db import database_url, engine, glance, unit_of_work
 from records.notification import Notification
 from records.payment import ENDS_UNPAID, PAID, Payment, PaymentStatus, route
 
@@ -111,9 +111,9 @@ def _take(session: Session, one: Notification, now: Payment) -> None:
         return
     if now.gateway_reference is None:
         now.gateway_reference = one.gateway_reference
-    moved = payment.apply(
+    moved = payment.move(
         session,
-        now.id,
+        now,
         to_status,
         cause=CAUSE,
         source=f"notification {one.id}",
@@ -142,9 +142,9 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
         return
     if one.claimed == "paid" and not one.confirm and now.status == "denied":
         # Both are the gateway's own words: it was paid, and is denied now.
-        payment.apply(
+        payment.move(
             session,
-            now.id,
+            now,
             "reversed",
             cause=CAUSE,
             source=f"notification {one.id}",
@@ -230,6 +230,6 @@ def set_back(gateway: str, reference: str) -> None:
 
 def waiting(gateway: str, limit: int = 200) -> Sequence[str]:
     """References of which something waits, after all that say nothing new were put away together."""
-    with unit_of_work() as session:
+    with glance() as session:
         notification.put_away_known(session, gateway)
         return notification.due_references(session, gateway, limit)

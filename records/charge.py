@@ -66,27 +66,23 @@ _OPEN = sa.select(Payment).from_statement(
             ON CONFLICT (reference) DO NOTHING RETURNING *),
         told AS (
             INSERT INTO payment_events (payment_id, cause, source, to_status, note)
-            SELECT id, 'api', 'create', status, 'The platform asked for the payment.' FROM made)
+            SELECT id, 'api', 'create', status, 'The platform asked for the payment.' FROM made),
+        joined AS (
+            UPDATE notifications SET state = 'received', due_at = now(), reason = NULL FROM made
+            WHERE notifications.gateway = made.gateway AND notifications.reference = made.reference
+                AND notifications.state = 'quarantined' AND notifications.reason = :unknown_order)
         SELECT * FROM made"""
     )
 )
 
 
-def begin(
-    session: Session, wanted: Wanted, *, left_alone_for: timedelta, first_question_after: timedelta
-) -> tuple[Outcome, Payment | None]:
-    """Open the payment, or find the one there is; the row lock is held until the caller commits.
+def open_new(session: Session, wanted: Wanted, *, first_question_after: timedelta) -> Payment | None:
+    """Open the payment in one statement, marked as the caller's to charge; None where the reference is used.
 
-    `new` and `again` are the caller's to charge: it has marked the row as its own (`release` gives it up).
-    `again`: an earlier try ended without an answer. `running`: somebody is at it now. `known`: there is an
-    answer, or it is too early to ask. `other_body`, `key_reused`: the reference or the key names another
-    request; `taken`: the reference is another client's.
+    What the gateway told us of it before we had it is worked again.
     """
-    fingerprint = keyed_hash("request", wanted.body)
-    if wanted.idempotency_key is not None and not _is_same_key(session, wanted, fingerprint):
-        return "key_reused", None
     now = clock.now()
-    made = session.scalars(
+    return session.scalars(
         _OPEN,
         {
             "reference": wanted.reference,
@@ -100,32 +96,49 @@ def begin(
             "program_code": wanted.program_code,
             "description": wanted.description,
             "return_url": wanted.return_url,
-            "fingerprint": fingerprint,
+            "fingerprint": _fingerprint(wanted),
             "expires_at": now + timedelta(seconds=wanted.lives_seconds),
             "busy_by": liveness.own_number(),
             "busy_until": now + _LONGEST_CALL,
             "next_status_at": now + first_question_after,
+            "unknown_order": notification.UNKNOWN_ORDER,
         },
     ).one_or_none()
+
+
+def begin(
+    session: Session, wanted: Wanted, *, left_alone_for: timedelta, first_question_after: timedelta
+) -> tuple[Outcome, Payment | None]:
+    """Open the payment, or find the one there is; the row lock is held until the caller commits.
+
+    `new` and `again` are the caller's to charge: it has marked the row as its own (`release` gives it up).
+    `again`: an earlier try ended without an answer. `running`: somebody is at it now. `known`: there is an
+    answer, or it is too early to ask. `other_body`, `key_reused`: the reference or the key names another
+    request; `taken`: the reference is another client's.
+    """
+    if wanted.idempotency_key is not None and not _is_same_key(session, wanted):
+        return "key_reused", None
+    made = open_new(session, wanted, first_question_after=first_question_after)
     if made is not None:
-        notification.join_payment(session, wanted.gateway, wanted.reference)
         return "new", made
     found = session.scalars(
         sa.select(Payment).where(Payment.reference == wanted.reference).with_for_update()
     ).one()
     if found.client_id != wanted.client_id:
         return "taken", None
-    if found.fingerprint != fingerprint:
+    if found.fingerprint != _fingerprint(wanted):
         return "other_body", None
-    return _known(session, found, now, left_alone_for), found
+    return _known(session, found, clock.now(), left_alone_for), found
 
 
-_ANSWERED = sa.text(
-    """UPDATE payments SET gateway_reference = coalesce(:gateway_reference, gateway_reference),
-        actions = CAST(:actions AS jsonb), expires_at = :expires_at, busy_by = NULL,
-        next_status_at = CASE WHEN status IN ('created', 'unknown', 'pending') THEN :next_status_at
-            ELSE next_status_at END
-    WHERE id = :id"""
+_ANSWERED = sa.select(Payment).from_statement(
+    sa.text(
+        """UPDATE payments SET gateway_reference = coalesce(:gateway_reference, gateway_reference),
+            actions = CAST(:actions AS jsonb), expires_at = :expires_at, busy_by = NULL,
+            next_status_at = CASE WHEN status IN ('created', 'unknown', 'pending') THEN :next_status_at
+                ELSE next_status_at END
+        WHERE id = :id RETURNING *"""
+    )
 )
 
 
@@ -137,9 +150,9 @@ def answered(
     actions: list[dict[str, Any]],
     expires_at: datetime | None,
     next_status_at: datetime,
-) -> None:
+) -> Payment:
     """Keep what the gateway said of the charge: nobody is at it any more. The row stays locked."""
-    session.execute(
+    found: Payment = session.scalars(
         _ANSWERED,
         {
             "id": payment_id,
@@ -148,7 +161,9 @@ def answered(
             "expires_at": expires_at,
             "next_status_at": next_status_at,
         },
-    )
+        execution_options={"populate_existing": True},
+    ).one()
+    return found
 
 
 def release(session: Session, payment_id: UUID) -> None:
@@ -237,9 +252,9 @@ def _known(session: Session, found: Payment, now: datetime, left_alone_for: time
         return "running"
     if found.status == "created":
         found.busy_by = None
-        payment.apply(
+        payment.move(
             session,
-            found.id,
+            found,
             "unknown",
             cause="repair",
             source="create",
@@ -253,7 +268,8 @@ def _known(session: Session, found: Payment, now: datetime, left_alone_for: time
     return "again"
 
 
-def _is_same_key(session: Session, wanted: Wanted, fingerprint: bytes) -> bool:
+def _is_same_key(session: Session, wanted: Wanted) -> bool:
+    fingerprint = _fingerprint(wanted)
     session.execute(
         insert(IdempotencyKey)
         .values(client_id=wanted.client_id, key=wanted.idempotency_key, fingerprint=fingerprint)
@@ -261,3 +277,7 @@ def _is_same_key(session: Session, wanted: Wanted, fingerprint: bytes) -> bool:
     )
     kept = session.get_one(IdempotencyKey, (wanted.client_id, wanted.idempotency_key))
     return kept.fingerprint == fingerprint
+
+
+def _fingerprint(wanted: Wanted) -> bytes:
+    return keyed_hash("request", wanted.body)

@@ -1,9 +1,11 @@
 """The database: one engine per address, units of work, and bringing the schema up to date."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
@@ -15,6 +17,7 @@ from common.errors import NotReachable
 from common.settings import settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+TRUSTED_SECONDS = 0.5  # that long an idle connection is not asked whether it still lives
 _UPGRADE_LOCK = 0x6A656D62  # any number that nobody else uses: two upgrades at once take turns
 
 
@@ -35,19 +38,47 @@ def database_url() -> str:
 @cache
 def engine(url: str) -> sa.Engine:
     """The connection pool of one address."""
-    return sa.create_engine(
+    made = sa.create_engine(
         sa.make_url(url).set(drivername="postgresql+psycopg"),
-        pool_pre_ping=True,
         pool_size=30,
+        pool_use_lifo=True,  # the connection that was used last is the warmest
         max_overflow=0,  # what overflows is closed after use, and opening it again costs more than the use
         hide_parameters=True,  # values of rows stay out of errors, and so out of Prefect's states and logs
     )
+    _look_after(made)
+    return made
+
+
+def _look_after(made: sa.Engine) -> None:
+    """See that a connection still lives before it is used, where it lay idle: to ask each time would cost a
+    payer as much as the statement."""
+
+    @sa.event.listens_for(made, "checkin")
+    def note(_: Any, kept: sa.pool.ConnectionPoolEntry) -> None:
+        kept.info["idle since"] = time.monotonic()
+
+    @sa.event.listens_for(made, "checkout")
+    def look(opened: Any, kept: sa.pool.ConnectionPoolEntry, _: Any) -> None:
+        if time.monotonic() - kept.info.get("idle since", time.monotonic()) < TRUSTED_SECONDS:
+            return
+        try:
+            made.dialect.do_ping(opened)
+        except psycopg.Error:
+            raise sa.exc.DisconnectionError from None  # the pool opens another one
 
 
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """A session that commits when the block ends well and rolls back when it does not."""
     with Session(engine(database_url()), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def glance() -> Iterator[Session]:
+    """A session in which each statement stands for itself: for one read, or a write that is one statement."""
+    single = engine(database_url()).execution_options(isolation_level="AUTOCOMMIT")
+    with Session(single, expire_on_commit=False) as session:
         yield session
 
 

@@ -110,11 +110,10 @@ def opened_message(found: Notification) -> tuple[bytes, bytes]:
 
 
 def keep(db: psycopg.Connection, messages: Sequence[Received]) -> None:
-    """Store messages in one transaction of one statement; one that is there already stays as it is."""
+    """Store messages in one statement; one that is there already stays as it is. db: in autocommit."""
     # In one order, so that two writers that bring the same events wait for each other and never in a ring.
     rows = sorted({(one.gateway, one.event): one for one in messages}.values(), key=lambda one: one.event)
     db.execute(_KEEP, [[getattr(one, column.name) for one in rows] for column in fields(Received)])
-    db.commit()
 
 
 def put_away_known(session: Session, gateway: str) -> None:
@@ -174,19 +173,8 @@ def again_later(found: Notification, reason: str, at: datetime | None = None) ->
     found.due_at = clock.now() + timedelta(seconds=pause)
 
 
-_JOIN_PAYMENT = sa.text(
-    """UPDATE notifications SET state = 'received', due_at = now(), reason = NULL
-    WHERE gateway = :gateway AND reference = :reference AND state = 'quarantined' AND reason = :reason"""
-)
-
-
-def join_payment(session: Session, gateway: str, reference: str) -> None:
-    """Work again what was put aside because we had no such payment: now there is one."""
-    session.execute(_JOIN_PAYMENT, {"gateway": gateway, "reference": reference, "reason": UNKNOWN_ORDER})
-
-
 def join_known(session: Session) -> int:
-    """The same for payments that came into the ledger by another door, such as an import."""
+    """Work again what was put aside because we had no such payment, and now have, by whatever door."""
     done = session.execute(
         sa.text(
             "UPDATE notifications n SET state = 'received', due_at = now(), reason = NULL FROM payments p"

@@ -1,5 +1,6 @@
 """Payments and refunds of the ledger: what a learner owes and got back, and how its state may move."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm.attributes import set_committed_value
 
 from common import clock
 from common.money import MINOR_PER_UNIT
@@ -165,32 +167,140 @@ def apply(
     Returns whether anything moved; a repeated or backward move changes nothing and writes nothing.
     """
     payment = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+    return move(
+        session,
+        payment,
+        to_status,
+        cause=cause,
+        source=source,
+        effective_at=effective_at,
+        note=note,
+        evidence=evidence,
+        is_confirmed=is_confirmed,
+        reason=reason,
+    )
+
+
+def move(
+    session: Session,
+    payment: Payment,
+    to_status: PaymentStatus,
+    *,
+    cause: str,
+    source: str,
+    effective_at: datetime | None = None,
+    note: str | None = None,
+    evidence: bytes | None = None,
+    is_confirmed: bool = False,
+    reason: str | None = None,
+) -> bool:
+    """The same for a payment whose row this transaction has locked and read already."""
     steps = route(payment.status, to_status, is_confirmed=is_confirmed)
     for step in steps:
-        if step == "paid":
-            if effective_at is None:
-                raise ValueError("a payment becomes paid only with the time at which it was paid")
-            payment.paid_at = effective_at
+        if step == "paid" and effective_at is None:
+            raise ValueError("a payment becomes paid only with the time at which it was paid")
         is_last = step == to_status
-        session.add(
-            PaymentEvent(
-                payment_id=payment_id,
-                cause=cause,
-                source=source,
-                from_status=payment.status,
-                to_status=step,
-                effective_at=effective_at,
-                note=note if is_last else None,
-                evidence=seal(evidence) if evidence and is_last else None,
-            )
-        )
-        payment.status = step
-        payment.reason = reason if is_last else None
-        payment.next_status_at = _looked_at_next(payment)
-        session.flush()  # one event after the other: their order is that of their numbers
+        event = {
+            "payment_id": payment.id,
+            "cause": cause,
+            "source": source,
+            "from_status": payment.status,
+            "to_status": step,
+            "effective_at": effective_at,
+            "note": note if is_last else None,
+            "evidence": seal(evidence) if evidence and is_last else None,
+        }
+        columns = {
+            "status": step,
+            "paid_at": effective_at if step == "paid" else payment.paid_at,
+            "reason": reason if is_last else None,
+            "next_status_at": _looked_at_next(payment, step),
+        }
+        session.execute(_MOVE, columns | event)
+        for name, value in columns.items():
+            set_committed_value(payment, name, value)
         if payment.client_id is not None:
-            platform_events.emit(session, payment.client_id, payment_id, f"payment.{step}", resource(payment))
+            platform_events.emit(session, payment.client_id, payment.id, f"payment.{step}", resource(payment))
     return bool(steps)
+
+
+# A payer waits for this: plain SQL, as the mapper takes longer to write it than the database to work it.
+_MOVE = sa.text(
+    """WITH moved AS (
+        UPDATE payments SET status = :status, paid_at = :paid_at, reason = :reason,
+            next_status_at = :next_status_at
+        WHERE id = :payment_id)
+    INSERT INTO payment_events
+        (payment_id, cause, source, from_status, to_status, effective_at, note, evidence)
+    VALUES (:payment_id, :cause, :source, :from_status, :to_status, :effective_at, :note, :evidence)"""
+)
+
+
+_CHARGED = sa.select(PaymentEvent).from_statement(
+    sa.text(
+        """WITH moved AS (
+            UPDATE payments SET status = 'pending', gateway_reference = :gateway_reference,
+                actions = CAST(:actions AS jsonb), expires_at = :expires_at, next_status_at = :next_status_at,
+                busy_by = NULL
+            WHERE id = :id AND status = 'created' RETURNING id, client_id),
+        told AS (
+            INSERT INTO payment_events (payment_id, cause, source, from_status, to_status, note, evidence)
+            SELECT id, 'charge', 'create', 'created', 'pending', :note, :evidence FROM moved RETURNING *),
+        emitted AS (
+            INSERT INTO platform_events (client_id, payment_id, type, body)
+            SELECT client_id, id, 'payment.pending', CAST(:body AS jsonb) FROM moved
+            WHERE client_id IS NOT NULL)
+        SELECT before.* FROM payment_events before, moved WHERE before.payment_id = moved.id
+        UNION ALL SELECT * FROM told ORDER BY id"""
+    )
+)
+
+
+def charged(
+    session: Session,
+    payment: Payment,
+    *,
+    gateway_reference: str | None,
+    actions: list[dict[str, Any]],
+    expires_at: datetime | None,
+    next_status_at: datetime,
+    note: str,
+    evidence: bytes,
+) -> list[PaymentEvent]:
+    """The move that a payer waits for, created → pending with what the gateway answered, in one statement.
+
+    payment: as this process opened it; nobody else changes it until it moves. Returns its history, which is
+    empty where it has moved already: then nothing was done.
+    """
+    columns = {
+        "status": "pending",
+        "gateway_reference": gateway_reference,
+        "actions": actions,
+        "expires_at": expires_at,
+        "next_status_at": next_status_at,
+        "busy_by": None,
+    }
+    now = resource(payment) | columns | {"expires_at": _iso(expires_at)}
+    told = {name: now[name] for name in resource(payment)}
+    events = list(
+        session.scalars(
+            _CHARGED,
+            {
+                "id": payment.id,
+                "gateway_reference": gateway_reference,
+                "actions": json.dumps(actions),
+                "expires_at": expires_at,
+                "next_status_at": next_status_at,
+                "note": note,
+                "evidence": seal(evidence),
+                "body": platform_events.body_of("payment.pending", told),
+            },
+        )
+    )
+    if events:
+        for name, value in columns.items():
+            set_committed_value(payment, name, value)
+    return events
 
 
 def remark(
@@ -242,11 +352,11 @@ def resource(payment: Payment) -> dict[str, Any]:
     }
 
 
-def _looked_at_next(payment: Payment) -> datetime | None:
+def _looked_at_next(payment: Payment, status: str) -> datetime | None:
     """A final payment is not asked about any more; a paid one once, soon."""
-    if payment.status in NOT_FINAL:
+    if status in NOT_FINAL:
         return payment.next_status_at
-    return clock.now() + LOOK_AGAIN_AFTER_PAID if payment.status == "paid" and payment.external_id else None
+    return clock.now() + LOOK_AGAIN_AFTER_PAID if status == "paid" and payment.external_id else None
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -82,9 +82,14 @@ def emit(session: Session, client_id: UUID, payment_id: UUID, type: str, data: d
     type: `payment.paid` and the like; data: JSON values only, the payment as the API shows it. Raises
     NoResultFound where there is no such payment.
     """
-    happened_at = clock.now().isoformat().replace("+00:00", "Z")
-    body = json.dumps({"type": type, "timestamp": happened_at, "data": data}, allow_nan=False)
+    body = body_of(type, data)
     session.execute(_EMIT, {"client": client_id, "payment": payment_id, "type": type, "body": body}).one()
+
+
+def body_of(type: str, data: dict[str, Any]) -> str:
+    """The content of an event that happens now, as JSON."""
+    happened_at = clock.now().isoformat().replace("+00:00", "Z")
+    return json.dumps({"type": type, "timestamp": happened_at, "data": data}, allow_nan=False)
 
 
 @dataclass(frozen=True)

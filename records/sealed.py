@@ -65,7 +65,7 @@ def keyed_hash(purpose: str, text: bytes) -> bytes:
 
 def _key_text() -> str:
     configured = secret_text(settings().encryption_keys)
-    return configured or _own_key(str(settings().home / "keys" / _OWN_FILE))
+    return configured or _own_key(f"{settings().home}/keys/{_OWN_FILE}")
 
 
 @cache

@@ -1,7 +1,6 @@
 """What the commands print: tables and sentences for people, JSON for programs."""
 
 import json
-import os
 import sys
 from typing import Any
 
@@ -12,7 +11,7 @@ from common.money import rupiah
 from records.classes import CLASSES
 
 # In a file or a pipe nothing is 80 columns wide: a reference must not be broken there.
-_WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160
+_WIDTH = None if sys.stdout.isatty() else 160
 console = Console(highlight=False, width=_WIDTH)
 errors = Console(stderr=True, highlight=False)
 

@@ -55,9 +55,7 @@ def status(answer: Answer, reference: str) -> ChargeStatus:
     state, refunded = state_of(word, members, amount)
     is_other = members.get("originalPartnerReferenceNo", reference) != reference
     if is_other or (state not in ("pending", "unknown") and not _is_success(members)):
-        state = (
-            "unknown"  # an answer in progress or without its code decides nothing, nor one of another order
-        )
+        state = "unknown"  # an answer in progress or of another order decides nothing
     return ChargeStatus(
         reference,
         state,

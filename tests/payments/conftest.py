@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 import httpx
 import pytest
 from till import Served, Till, free_port
+from turnstile import Turnstile
 
 from common.settings import GATEWAYS, settings
 from jembatan.stack import Stack
@@ -44,6 +45,17 @@ def at_work(parts: Stack, patch: pytest.MonkeyPatch) -> Iterator[Till]:
 def till(parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Till]:
     """A till on a database of its own."""
     with at_work(parts, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def turnstile(till: Till, parts: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Turnstile]:
+    """All gateways are reached through it, and no answer is too late."""
+    with Turnstile(str(parts.sandbox_url)) as made:
+        for gateway in GATEWAYS:
+            monkeypatch.setenv(f"JEMBATAN_{gateway.upper()}__BASE_URL", f"{made.url}/{gateway}")
+            monkeypatch.setenv(f"JEMBATAN_{gateway.upper()}__READ_TIMEOUT", "60")
+        settings.cache_clear()
         yield made
 
 

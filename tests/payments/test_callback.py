@@ -3,16 +3,20 @@
 import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
-from till import Till, order, wait_until
+from till import Till, due_now, order, wait_until
 
+from api.app import app
+from checkout.sweep import sweep
 from common.settings import GATEWAYS
 from records.db import unit_of_work
 from records.notification import Notification
+from records.payment import Payment
 
 
 def notifications(reference: str | None = None) -> list[Notification]:
@@ -194,3 +198,56 @@ def test_a_status_that_lags_behind_its_message_is_asked_again(till: Till) -> Non
     till.becomes(made, "paid")
     wait_until(lambda: notifications(made["reference"])[0].state == "worked", "the message's end")
     assert "confirmed" in (notifications(made["reference"])[0].reason or "")
+
+
+@pytest.mark.parametrize("claim", ["denied", "cancelled"])
+def test_a_late_failure_is_asked_about_and_the_gateways_paid_stands(till: Till, claim: str) -> None:
+    made = till.create("ovo")
+    till.act(made, "pay")
+    till.becomes(made, "paid")
+    till.quiet("ovo")
+    due_now(made)  # DOKU wants no question in the first minute
+    before = till.calls("ovo")["status"]
+    assert till.deliver(till.signed(made, state=claim)).status_code == 200
+    (late,) = wait_until(
+        lambda: [
+            one for one in notifications(made["reference"]) if (one.claimed, one.state) == (claim, "worked")
+        ],
+        "the desk",
+    )
+    assert "not confirmed: the gateway's status is 00" in (late.reason or "")
+    assert till.calls("ovo")["status"] == before + 1
+    assert till.read(made)["status"] == "paid"
+
+
+def work_now(gateway: str) -> None:
+    """As if what waits were due, and nobody had asked just now."""
+    with unit_of_work() as session:
+        session.execute(sa.update(Notification).values(due_at=sa.func.now()))
+        session.execute(sa.update(Payment).values(asked_at=None))
+    app.state.intake.news[gateway].set()
+
+
+@pytest.mark.parametrize("gateway", ["ovo", "linkaja"])
+def test_what_has_ended_here_is_asked_about_until_the_status_is_that_of_the_message(
+    till: Till, gateway: str
+) -> None:
+    till.quiet(gateway)
+    made = till.create(gateway)
+    due_now(made, over_since=timedelta(days=1))
+    sweep(gateway, 1)
+    assert till.read(made)["status"] == "expired"
+    work_now(gateway)
+    assert till.deliver(till.signed(made, state="paid")).status_code == 200
+    wait_until(lambda: notifications(made["reference"])[0].attempts, "the first question")
+    assert till.read(made)["status"] == "expired"
+    till.act(made, "pay", notify=False)  # now the status has caught up
+    work_now(gateway)
+    till.becomes(made, "paid")
+
+
+def test_a_message_without_its_currency_is_worked_by_the_gateways_answer(till: Till) -> None:
+    """GoPay's signature leaves the currency out; its status has it."""
+    made = paid_quietly(till, "gopay")
+    assert till.deliver(till.signed(made, fields={"currency": None})).status_code == 200
+    till.becomes(made, "paid")

@@ -1,17 +1,21 @@
 """Create a payment: one charge whatever happens, and a plain answer to everything else."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
-from till import EMAIL, Till, order, wait_until
+from till import EMAIL, Till, due_now, order, row, wait_until
 
 from common.settings import GATEWAYS
 from jembatan.stack import Stack
+from records import charge, liveness
 from records import client as clients
 from records.db import unit_of_work
+from records.payment import Payment
 
 
 @pytest.mark.parametrize("gateway", GATEWAYS)
@@ -110,6 +114,44 @@ def test_a_lost_answer_is_unknown_and_heals_without_a_second_charge(
     till.act(made, "pay")
     told = till.becomes(made, "paid")
     assert any("Whether the gateway has it" in (event["note"] or "") for event in told["events"])
+
+
+@pytest.mark.parametrize("code", ["401", "410"])
+def test_a_no_to_the_repeated_call_says_nothing_of_the_first(till: Till, code: str) -> None:
+    till.quiet("gopay")
+    body = order()
+    till.fail("gopay", "charge", "500_after")
+    assert till.post(body).json()["status"] == "unknown"
+    till.fail("gopay", "status", "code", code="404")  # its status lags behind
+    till.fail("gopay", "charge", "code", code=code)
+    made = till.post(body).json()
+    assert made["status"] == "unknown"
+    assert "refused the repeated call" in made["events"][-1]["note"]
+    till.act(made, "pay", notify=False)
+    wait_until(lambda: till.verify(made)["status"] == "paid", "the payment to be found paid")
+
+
+def test_a_repeat_after_the_end_asks_nothing_and_charges_nothing(till: Till) -> None:
+    body = order()
+    till.fail("gopay", "charge", "500")
+    lost = till.post(body).json()
+    assert lost["status"] == "unknown"
+    due_now(lost, over_since=timedelta(seconds=1))
+    before = till.calls("gopay")
+    again = till.post(body)
+    assert (again.status_code, again.json()["status"]) == (202, "unknown")
+    assert till.calls("gopay") == before
+
+
+def test_a_process_gives_up_its_own_mark_and_never_anothers(till: Till) -> None:
+    made = till.create()
+    ours = liveness.own_number()
+    for marked, left in ((ours + 1, ours + 1), (ours, None)):
+        with unit_of_work() as session:
+            session.get_one(Payment, UUID(made["payment_id"])).busy_by = marked
+        with unit_of_work() as session:
+            charge.release(session, UUID(made["payment_id"]))
+        assert row(made["reference"]).busy_by == left
 
 
 def test_what_the_gateway_refuses_is_denied_with_its_reason(till: Till) -> None:

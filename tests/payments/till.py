@@ -9,12 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import httpx
+import sqlalchemy as sa
 import uvicorn
+
+from common import clock
+from records.db import unit_of_work
+from records.payment import Payment
 
 T = TypeVar("T")
 KILLED = Path(__file__).parent / "api_killed_at.py"
@@ -47,6 +53,22 @@ def order(gateway: str = "gopay", **changes: Any) -> dict[str, Any]:
         "return_url": "https://platform.example/orders/1",
     } | changes
     return {name: value for name, value in body.items() if value is not None}
+
+
+def row(reference: str) -> Payment:
+    """The payment as it stands in the database."""
+    with unit_of_work() as session:
+        return session.scalars(sa.select(Payment).filter_by(reference=reference)).one()
+
+
+def due_now(made: dict[str, Any], *, over_since: timedelta | None = None) -> None:
+    """As if the payment's first status were due, or its end had passed: nobody waits for that in a test."""
+    with unit_of_work() as session:
+        found = session.scalars(sa.select(Payment).filter_by(reference=made["reference"])).one()
+        found.next_status_at = clock.now()
+        found.created_at -= timedelta(seconds=90)
+        if over_since is not None:
+            found.expires_at = clock.now() - over_since
 
 
 @dataclass
@@ -108,6 +130,10 @@ class Till:
         body = message["body"]
         content = body.encode() if isinstance(body, str) else body
         return self.gateway.post(message["url"], content=content, headers=message["headers"])
+
+    def calls(self, gateway: str) -> dict[str, int]:
+        """How often each of a gateway's services was called so far."""
+        return dict(self.sandbox.get("/_sandbox/calls").raise_for_status().json()[gateway])
 
     def quiet(self, gateway: str, mode: str = "never", **more: Any) -> None:
         """Set how a gateway notifies."""

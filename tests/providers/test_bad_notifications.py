@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -97,6 +98,16 @@ def test_doku_signs_with_a_token_of_ours_that_lives() -> None:
 def test_a_rightly_signed_body_that_cannot_be_read_is_a_bad_request(profile: str, body: bytes) -> None:
     assert refused(profile, snap_message(profile, body))[0] == 400
     assert refused("gopay", replace(midtrans_message(), body=body))[0] == 400
+
+
+@pytest.mark.parametrize("name", GATEWAYS)
+def test_a_body_made_to_take_long_takes_no_time(name: str) -> None:
+    """A string without an end, of nothing but escaped quotes: a reader that tries each of them is at it for
+    ten seconds, and all other requests wait. What counts is the time of the processor."""
+    message = replace(message_of(name), body=b'{"a":"' + b'\\"' * 32_000)
+    begun = time.thread_time()
+    assert refused(name, message)[0] in (400, 401)
+    assert time.thread_time() - begun < 1
 
 
 @pytest.mark.parametrize("profile", ["doku", "faspay", "dana"])

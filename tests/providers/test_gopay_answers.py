@@ -162,6 +162,17 @@ def test_states_of_a_charge(
         assert said.at.utcoffset() == timedelta(hours=7)
 
 
+@pytest.mark.parametrize(
+    ("code", "more"), [("201", {}), ("202", {}), ("407", {}), ("200", {"order_id": "INV-2"})]
+)
+def test_paid_is_only_what_says_so_in_word_and_code_and_of_our_order(
+    there: Counterpart, gopay: GoPay, code: str, more: dict[str, str]
+) -> None:
+    for word in ("settlement", "capture"):
+        there.says(200, status_answer(word, code, **SETTLED, **more))
+        assert gopay.get_charge("INV-1").state == "unknown"
+
+
 def test_a_pending_charge_was_paid_at_no_time(there: Counterpart, gopay: GoPay) -> None:
     there.says(200, status_answer("pending", "201"))
     assert gopay.get_charge("INV-1").at is None
