@@ -229,7 +229,8 @@ def set_back(gateway: str, reference: str) -> None:
 
 
 def waiting(gateway: str, limit: int = 200) -> Sequence[str]:
-    """References of which something waits, after all that say nothing new were put away together."""
+    """References of which something waits, after all that can move nothing was put away together."""
     with glance() as session:
         notification.put_away_known(session, gateway)
+        notification.put_aside_unknown(session, gateway)
         return notification.due_references(session, gateway, limit)

@@ -42,6 +42,11 @@ _PUT_AWAY_KNOWN = """
         reason = 'changed nothing: the payment was ' || known.status || ' already'
     FROM known WHERE n.id = known.id"""
 
+_PUT_ASIDE_UNKNOWN = """
+    UPDATE notifications n SET state = 'quarantined', reason = :unknown_order, worked_at = now()
+    WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= now() AND NOT EXISTS (
+        SELECT FROM payments p WHERE p.gateway = n.gateway AND p.reference = n.reference)"""
+
 
 @dataclass(frozen=True)
 class Received:
@@ -119,6 +124,11 @@ def keep(db: psycopg.Connection, messages: Sequence[Received]) -> None:
 def put_away_known(session: Session, gateway: str) -> None:
     """Deal at once with all that says what we know already: many messages do, and they move nothing."""
     session.execute(sa.text(_PUT_AWAY_KNOWN), {"gateway": gateway})
+
+
+def put_aside_unknown(session: Session, gateway: str) -> None:
+    """Quarantine at once all that is about no payment of ours; a later payment brings its messages back."""
+    session.execute(sa.text(_PUT_ASIDE_UNKNOWN), {"gateway": gateway, "unknown_order": UNKNOWN_ORDER})
 
 
 def due_references(session: Session, gateway: str, limit: int) -> list[str]:

@@ -71,6 +71,11 @@ class Stage:
         """How often the sandbox was called so far."""
         return int(self.sandbox.get("/_sandbox/calls").raise_for_status().json()[gateway][operation])
 
+    def notify(self, gateway: str, mode: str) -> None:
+        """Set how the sandbox notifies."""
+        body = {"gateway": gateway, "mode": mode}
+        self.sandbox.post("/_sandbox/notifications", json=body).raise_for_status()
+
     def scalar(self, query: str, *values: Any) -> Any:
         """One value out of the database."""
         with psycopg.connect(self.database_url) as db:
