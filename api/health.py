@@ -35,7 +35,7 @@ jembatan_payments_open 12.0
 
 _READY: JsonDict = {
     "status": "ready",
-    "database": {"reachable": True, "schema": "0002", "schema_wanted": "0002"},
+    "database": {"reachable": True, "schema": "0003", "schema_wanted": "0003"},
     "prefect": {"reachable": True},
 }
 
@@ -51,8 +51,8 @@ class Database(BaseModel):
 
     reachable: bool = Field(description="Whether it answers", examples=[True])
     # `schema` is an attribute of every pydantic model already.
-    schema_: str | None = Field(alias="schema", description="The schema that it has", examples=["0002"])
-    schema_wanted: str | None = Field(description="The schema of this version", examples=["0002"])
+    schema_: str | None = Field(alias="schema", description="The schema that it has", examples=["0003"])
+    schema_wanted: str | None = Field(description="The schema of this version", examples=["0003"])
 
 
 class Prefect(BaseModel):

@@ -96,7 +96,7 @@ def settle(session: Session, payment_id: UUID, said: ChargeStatus, *, cause: str
         found.gateway_reference = said.gateway_reference
     if said.refunded_minor is not None and said.state in ("partially_refunded", "refunded"):
         found.refunded_minor = min(said.refunded_minor, found.amount_minor)
-    moved = payment.move(
+    moved = payment.apply(
         session,
         found,
         to_status,
@@ -121,7 +121,7 @@ def _not_found(session: Session, found: Payment, now: datetime, cause: str, sour
         and now >= found.expires_at + timetable.ARRIVAL_GRACE
     ):
         note = "Its time is over and the gateway has no such charge: it never arrived there."
-        payment.move(session, found, "expired", cause=cause, source=source, note=note, is_confirmed=True)
+        payment.apply(session, found, "expired", cause=cause, source=source, note=note, is_confirmed=True)
         return "moved"
     return "not_found"
 

@@ -195,7 +195,7 @@ def _record(found: Payment, made: Charge, can: Capabilities) -> Made:
             return Made(found, history)
     with unit_of_work() as session:
         now = charge.answered(session, found.id, **answer)
-        payment.move(
+        payment.apply(
             session,
             now,
             state,
@@ -221,7 +221,7 @@ def _denied(payment_id: UUID, error: ProviderError) -> Payment:
     with unit_of_work() as session:
         payment.apply(
             session,
-            payment_id,
+            payment.locked(session, payment_id),
             "denied",
             cause="charge",
             source="create",
@@ -240,7 +240,7 @@ def _unknown(payment_id: UUID, error: ProviderError) -> Payment:
     with unit_of_work() as session:
         moved = payment.apply(
             session,
-            payment_id,
+            payment.locked(session, payment_id),
             "unknown",
             cause="charge",
             source="create",

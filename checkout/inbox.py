@@ -15,6 +15,7 @@ from checkout import ask
 from checkout.ask import Asked
 from checkout.gateways import gateway as open_gateway
 from common import clock, money
+from providers.base import ChargeStatus
 from records import notification, payment
 from records.db import database_url, engine, glance, unit_of_work
 from records.notification import Notification
@@ -111,7 +112,7 @@ def _take(session: Session, one: Notification, now: Payment) -> None:
         return
     if now.gateway_reference is None:
         now.gateway_reference = one.gateway_reference
-    moved = payment.move(
+    moved = payment.apply(
         session,
         now,
         to_status,
@@ -135,14 +136,11 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
         # Its status may be behind its message. A payment that has ended here is asked about by nobody else.
         notification.again_later(one, f"not confirmed yet: the gateway's status is {asked.said.word}")
         if one.attempts == 1:
-            note = (
-                f"A notification claims {one.word}; asked, the gateway says {asked.said.word}. Nothing moved."
-            )
-            payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
+            _remark_unconfirmed(session, one, now, asked.said)
         return
     if one.claimed == "paid" and not one.confirm and now.status == "denied":
         # Both are the gateway's own words: it was paid, and is denied now.
-        payment.move(
+        payment.apply(
             session,
             now,
             "reversed",
@@ -158,12 +156,11 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
     verdict = "confirmed" if agrees else f"not confirmed: the gateway's status is {asked.said.word}"
     notification.worked(one, now.id, f"{verdict}; the payment is {now.status}")
     if not agrees and one.claimed in PAID and now.status not in PAID and one.attempts == 0:
-        _remark_unconfirmed(session, one, now, asked)
+        _remark_unconfirmed(session, one, now, asked.said)
 
 
-def _remark_unconfirmed(session: Session, one: Notification, now: Payment, asked: Asked) -> None:
-    said = asked.said.word if asked.said is not None else "nothing"
-    note = f"A notification claims {one.word}; asked, the gateway says {said}. Nothing moved."
+def _remark_unconfirmed(session: Session, one: Notification, now: Payment, said: ChargeStatus) -> None:
+    note = f"A notification claims {one.word}; asked, the gateway says {said.word}. Nothing moved."
     payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
 
 

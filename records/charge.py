@@ -252,7 +252,7 @@ def _known(session: Session, found: Payment, now: datetime, left_alone_for: time
         return "running"
     if found.status == "created":
         found.busy_by = None
-        payment.move(
+        payment.apply(
             session,
             found,
             "unknown",

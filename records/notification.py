@@ -41,11 +41,13 @@ _PUT_AWAY_KNOWN = """
     UPDATE notifications n SET state = 'worked', payment_id = known.payment_id, worked_at = now(),
         reason = 'changed nothing: the payment was ' || known.status || ' already'
     FROM known WHERE n.id = known.id"""
-
 _PUT_ASIDE_UNKNOWN = """
-    UPDATE notifications n SET state = 'quarantined', reason = :unknown_order, worked_at = now()
-    WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= now() AND NOT EXISTS (
-        SELECT FROM payments p WHERE p.gateway = n.gateway AND p.reference = n.reference)"""
+    UPDATE notifications SET state = 'quarantined', reason = :unknown_order, worked_at = now()
+    WHERE id IN (
+        SELECT n.id FROM notifications n
+        WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= now() AND NOT EXISTS (
+            SELECT FROM payments p WHERE p.gateway = n.gateway AND p.reference = n.reference)
+        FOR UPDATE OF n SKIP LOCKED)"""
 
 
 @dataclass(frozen=True)

@@ -147,41 +147,12 @@ def route(from_status: str, to_status: str, *, is_confirmed: bool = False) -> tu
     return ("paid", to_status) if reaches_paid and to_status in MOVES["paid"] else ()
 
 
+def locked(session: Session, payment_id: UUID) -> Payment:
+    """The payment as it is now, its row locked until the transaction ends."""
+    return session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+
+
 def apply(
-    session: Session,
-    payment_id: UUID,
-    to_status: PaymentStatus,
-    *,
-    cause: str,
-    source: str,
-    effective_at: datetime | None = None,
-    note: str | None = None,
-    evidence: bytes | None = None,
-    is_confirmed: bool = False,
-    reason: str | None = None,
-) -> bool:
-    """Move a payment to a state, under its row lock: the one door for every status change.
-
-    effective_at: when it happened at the gateway; becomes `paid_at` on the move to paid. evidence: the raw
-    message or answer, sealed here. is_confirmed: the gateway said so when it was asked.
-    Returns whether anything moved; a repeated or backward move changes nothing and writes nothing.
-    """
-    payment = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
-    return move(
-        session,
-        payment,
-        to_status,
-        cause=cause,
-        source=source,
-        effective_at=effective_at,
-        note=note,
-        evidence=evidence,
-        is_confirmed=is_confirmed,
-        reason=reason,
-    )
-
-
-def move(
     session: Session,
     payment: Payment,
     to_status: PaymentStatus,
@@ -194,7 +165,13 @@ def move(
     is_confirmed: bool = False,
     reason: str | None = None,
 ) -> bool:
-    """The same for a payment whose row this transaction has locked and read already."""
+    """Move a payment to a state: the one door for every status change.
+
+    payment: as this transaction has locked it. effective_at: when it happened at the gateway; becomes
+    `paid_at` on the move to paid. evidence: the raw message or answer, sealed here. is_confirmed: the gateway
+    said so when it was asked. Returns whether anything moved; a repeated or backward move changes nothing and
+    writes nothing.
+    """
     steps = route(payment.status, to_status, is_confirmed=is_confirmed)
     for step in steps:
         if step == "paid" and effective_at is None:
@@ -235,7 +212,6 @@ _MOVE = sa.text(
     VALUES (:payment_id, :cause, :source, :from_status, :to_status, :effective_at, :note, :evidence)"""
 )
 
-
 _CHARGED = sa.select(PaymentEvent).from_statement(
     sa.text(
         """WITH moved AS (
@@ -267,7 +243,8 @@ def charged(
     note: str,
     evidence: bytes,
 ) -> list[PaymentEvent]:
-    """The move that a payer waits for, created → pending with what the gateway answered, in one statement.
+    """The same door for the move that a payer waits for, in one statement: created → pending, with what the
+    gateway answered.
 
     payment: as this process opened it; nobody else changes it until it moves. Returns its history, which is
     empty where it has moved already: then nothing was done.
@@ -280,8 +257,12 @@ def charged(
         "next_status_at": next_status_at,
         "busy_by": None,
     }
-    now = resource(payment) | columns | {"expires_at": _iso(expires_at)}
-    told = {name: now[name] for name in resource(payment)}
+    told = resource(payment) | {
+        "status": "pending",
+        "gateway_reference": gateway_reference,
+        "actions": actions,
+        "expires_at": _iso(expires_at),
+    }
     events = list(
         session.scalars(
             _CHARGED,
@@ -292,7 +273,7 @@ def charged(
                 "expires_at": expires_at,
                 "next_status_at": next_status_at,
                 "note": note,
-                "evidence": seal(evidence),
+                "evidence": seal(evidence) if evidence else None,
                 "body": platform_events.body_of("payment.pending", told),
             },
         )

@@ -9,7 +9,8 @@ milliseconds, no cancel and no notification.
 from typing import ClassVar
 
 from sandbox.snap import MILLISECOND_STAMP
-from sandbox.snap_profile import Paths, Profile
+from sandbox.snap_fields import Fields
+from sandbox.snap_profile import Paths, Profile, Wallet, Wish
 
 VERSIONS = ("v1.0", "v2.0", "v3.0")  # public sources differ, so merchants configure it
 
@@ -29,3 +30,7 @@ class OvoDirect(Profile):
     stamps = MILLISECOND_STAMP
     notice_signature = None
     notified = frozenset()
+
+    def read_wish(self, wallet: Wallet, fields: Fields, amount: int) -> Wish:
+        """Never asked for: nobody can link an account here, and without one each call is refused before."""
+        raise AssertionError("a charge of an account that is not linked was not refused")

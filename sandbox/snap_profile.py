@@ -6,6 +6,7 @@ them. Where they are silent, this is the standard's form.
 
 import re
 import secrets
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,7 +72,7 @@ class Wish:
     more: Mapping[str, str] | None = None
 
 
-class Profile:
+class Profile(ABC):
     """One aggregator's SNAP: the standard's unless its class says otherwise."""
 
     name: ClassVar[str]
@@ -97,9 +98,9 @@ class Profile:
 
     # --- payment (54) ---------------------------------------------------------------------------------
 
+    @abstractmethod
     def read_wish(self, wallet: Wallet, fields: Fields, amount: int) -> Wish:
         """Check what is the aggregator's own in a payment request, and read what is used later."""
-        raise NotImplementedError
 
     def links(self, wallet: Wallet, pay_url: str) -> dict[str, str]:
         """Where the answer sends the payer; empty for a push to the phone."""

@@ -301,18 +301,18 @@ def _mend(found: ReconciliationException, said: Any) -> bool:
     )
     with unit_of_work() as session:
         assert found.subject_id is not None
-        now = session.get_one(payment.Payment, found.subject_id).status
+        now = payment.locked(session, found.subject_id)
         if found.found["status"] == "paid" and said.state in payment.PAID and said.at and agrees:
             to_status: payment.PaymentStatus = "paid"
         elif found.found["status"] != "paid" and said.state in ("reversed", "denied", "cancelled"):
             to_status = "reversed"
         else:
             return False
-        if to_status == "reversed" and now not in payment.PAID:
+        if to_status == "reversed" and now.status not in payment.PAID:
             return False
         moved = payment.apply(
             session,
-            found.subject_id,
+            now,
             to_status,
             cause="reconciliation",
             source=f"statement {found.last_run_id}: the gateway's status is {said.word}",

@@ -23,6 +23,8 @@ for _name in [name for name in os.environ if name.startswith(("PREFECT_", "JEMBA
 os.environ["PREFECT_HOME"] = str(_SCRATCH / "prefect")
 os.environ["PREFECT_PROFILES_PATH"] = str(_SCRATCH / "prefect" / "profiles.toml")
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+# Without a server Prefect would start one of its own, on SQLite: no test of ours may rest on that.
+os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "home")
 os.environ["JEMBATAN_RETRY_SECONDS"] = "[0.1, 0.1]"

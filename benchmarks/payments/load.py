@@ -102,7 +102,7 @@ class _Connection(asyncio.Protocol):
     def send(self, number: int) -> None:
         """Send the request of that number."""
         self.number = number
-        self._transport.write(self._maker.requests[number])  # type: ignore[attr-defined]
+        self._transport.write(self._maker.requests[number])  # type: ignore[attr-defined]  # TCP can write
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

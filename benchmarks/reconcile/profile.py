@@ -13,7 +13,7 @@ SHOWN = 110
 
 def watch(tasks: Any, names: tuple[str, ...]) -> None:
     """Have this process print its times: of these tasks, and inside them of the statements."""
-    psycopg.Connection.execute = _timed(psycopg.Connection.execute, _statement)  # type: ignore[method-assign]
+    psycopg.Connection.execute = _timed(psycopg.Connection.execute, _statement)  # type: ignore[method-assign]  # to time it
     for name in names:
         task = getattr(tasks, name)
         task.fn = _timed(task.fn, lambda *_, name=name, **__: name)

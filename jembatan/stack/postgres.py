@@ -195,7 +195,7 @@ def _choose_socket_folder(home: Home) -> Path:
     if len(os.fsencode(home.postgres / SOCKET)) <= SOCKET_PATH_LIMIT:
         return home.postgres
     name = f"jembatan-{sha256(os.fsencode(home.path)).hexdigest()[:16]}"
-    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108
+    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - the folder in it is the owner's alone
         folder = Path(parent, name)
         if len(os.fsencode(folder / SOCKET)) <= SOCKET_PATH_LIMIT:
             break

@@ -175,7 +175,7 @@ def _let_server_user_in(home: Home, data: Path) -> None:
 def _shared_memory() -> str:
     """Parallel queries share memory in /dev/shm, which is 64 MB in a container: use files there instead."""
     try:
-        roomy = shutil.disk_usage("/dev/shm").total >= 512 * 1024**2  # noqa: S108
+        roomy = shutil.disk_usage("/dev/shm").total >= 512 * 1024**2  # noqa: S108 - only measured
     except OSError:
         roomy = False
     return "posix" if roomy else "mmap"

@@ -53,7 +53,8 @@ def test_the_documented_receiver_takes_each_event_once(
     execute("UPDATE payments SET client_id = %s, reference = 'INV-2026-1001' WHERE id = %s", client, payment)
     for status in ("pending", "cancelled"):
         with unit_of_work() as session:
-            assert payments.apply(session, payment, status, cause="test", source="test")  # type: ignore[arg-type]
+            now = payments.locked(session, payment)
+            assert payments.apply(session, now, status, cause="test", source="test")  # type: ignore[arg-type]
     with unit_of_work() as session:
         ids = [event.event_id for event, _ in platform_events.search(session)]
     eventually(lambda: states(ids) == ["delivered"] * 2)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from common import money
 from records import db, ledger, models
 from records.db import connection, unit_of_work
-from records.payment import MOVES, PAYMENT_STATUSES, Payment, PaymentEvent, apply
+from records.payment import MOVES, PAYMENT_STATUSES, Payment, PaymentEvent, apply, locked
 
 HEAD = "reference,gateway,gateway_reference,amount,currency,status,created_at,paid_at"
 ROW = "A1,gopay,G1,150000,IDR,paid,2026-11-24T09:00:00+07:00,2026-11-24T10:00:00+07:00"
@@ -57,7 +57,12 @@ def test_any_order_of_news_ends_in_a_state_that_the_rules_allow(
             legal = ["paid", move] if "paid" in MOVES[expected] and move in MOVES["paid"] else []
         with unit_of_work() as session:
             moved = apply(
-                session, payment_id, move, cause="test", source="test", effective_at=datetime.now(UTC)
+                session,
+                locked(session, payment_id),
+                move,
+                cause="test",
+                source="test",
+                effective_at=datetime.now(UTC),
             )  # type: ignore[arg-type]
         assert moved == bool(legal)
         steps += legal
@@ -85,7 +90,15 @@ def test_a_payment_that_moved_since_its_import_is_still_the_same_row(database: s
     pending = ROW.replace("paid", "pending", 1).rsplit(",", 1)[0] + ","
     take(tmp_path, pending)
     with unit_of_work() as session:
-        apply(session, the_payment().id, "paid", cause="test", source="test", effective_at=datetime.now(UTC))
+        now = datetime.now(UTC)
+        apply(
+            session,
+            locked(session, the_payment().id),
+            "paid",
+            cause="test",
+            source="test",
+            effective_at=now,
+        )
     again = take(tmp_path, pending)
     assert (again.unchanged, again.refused) == (1, [])
     assert the_payment().status == "paid"
