@@ -5,8 +5,11 @@
 One `allowed` for each route: each counts as a request of its own.
 """
 
+import threading
+import time
+from collections import defaultdict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from math import ceil
 from typing import Annotated
 from uuid import UUID
@@ -14,18 +17,17 @@ from uuid import UUID
 from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from api.problems import Problem
-from common import clock
 from records import client as clients
-from records.client import SCOPES, Client, allows
-from records.db import glance
+from records.client import SCOPES, Caller, allows
+from records.db import at_once
 
-# Counted in this process alone: several API processes let a client call so often each.
-_LIMITER = MovingWindowRateLimiter(MemoryStorage())
+# When each client called within the last minute. Counted in this process alone: several API processes let a
+# client call so often each. (The library `limits` starts a thread for each call: more than all else here.)
+_calls: defaultdict[UUID, deque[float]] = defaultdict(deque)
+_counting = threading.Lock()
+_A_MINUTE = 60.0
 
 # The problems with which a route ends that has `allowed`.
 REFUSALS = ("unauthenticated", "missing-scope", "too-many-requests")
@@ -36,15 +38,6 @@ _REFUSED = {
     "revoked": "The API key is not valid.",
     "expired": "The API key has expired.",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The client that makes this request."""
-
-    client_id: UUID
-    name: str
-    scopes: tuple[str, ...]
 
 
 class _ShownKey(SecurityBase):
@@ -60,11 +53,15 @@ class _ShownKey(SecurityBase):
 
     async def __call__(self, request: Request) -> str:
         """The key as it was sent; raises a problem where there is not exactly one."""
-        headers = request.headers.getlist("authorization")
-        scheme, _, key = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
-        if scheme.lower() != "bearer":
-            raise _unauthenticated(_SAY_SO)
-        return key.strip()
+        return shown_key(request.headers.getlist("authorization"))
+
+
+def shown_key(headers: list[str]) -> str:
+    """The key of a request with these `Authorization` headers; raises a problem where there is not one."""
+    scheme, _, key = headers[0].partition(" ") if len(headers) == 1 else ("", "", "")
+    if scheme.lower() != "bearer":
+        raise _unauthenticated(_SAY_SO)
+    return key.strip()
 
 
 _SHOWN_KEY = _ShownKey()
@@ -79,35 +76,45 @@ def allowed(scope: str) -> Callable[[str], Caller]:
         raise ValueError(f"there is no scope {scope}")
 
     def check(key: Annotated[str, Security(_SHOWN_KEY, scopes=[scope])]) -> Caller:
-        # A session of its own, closed again before the route asks for one.
-        with glance() as session:
-            client = clients.find(session, key)
-        if not isinstance(client, Client):
-            raise _unauthenticated(_REFUSED[client])
-        _count(client)
-        if not allows(client.scopes, scope):
-            raise Problem(
-                "missing-scope",
-                f"This needs the scope `{scope}`, which the client {client.name} does not have.",
-            )
-        return Caller(client.id, client.name, tuple(client.scopes))
+        return admitted(key, scope)
 
     return check
 
 
-def _count(client: Client) -> None:
+def admitted(key: str, scope: str) -> Caller:
+    """The client of a key that may do what the scope says; raises a problem where it may not."""
+    with at_once() as db:  # given back before the route asks for one
+        caller = clients.find(db, key)
+    if isinstance(caller, str):
+        raise _unauthenticated(_REFUSED[caller])
+    _count(caller)
+    if not _allows(caller.scopes, scope):
+        raise Problem(
+            "missing-scope",
+            f"This needs the scope `{scope}`, which the client {caller.name} does not have.",
+        )
+    return caller
+
+
+_allows = lru_cache(maxsize=1024)(allows)
+
+
+def _count(caller: Caller) -> None:
     """One request more of this client; a problem where the last sixty seconds had as many as it may make."""
-    limit = RateLimitItemPerMinute(client.rate_per_minute)
-    if _LIMITER.hit(limit, str(client.id)):
-        return
-    free_again = _LIMITER.get_window_stats(limit, str(client.id)).reset_time
-    seconds = str(max(1, ceil(free_again - clock.now().timestamp())))
+    calls, now = _calls[caller.client_id], time.monotonic()
+    with _counting:
+        while calls and calls[0] <= now - _A_MINUTE:
+            calls.popleft()
+        if len(calls) < caller.rate_per_minute:
+            calls.append(now)
+            return
+        seconds = str(max(1, ceil(calls[-caller.rate_per_minute] + _A_MINUTE - now)))
     raise Problem(
         "too-many-requests",
-        f"The client {client.name} may make {client.rate_per_minute:,} requests a minute; "
+        f"The client {caller.name} may make {caller.rate_per_minute:,} requests a minute; "
         f"try again in {seconds} s.",
         Retry_After=seconds,
-        RateLimit_Limit=str(client.rate_per_minute),
+        RateLimit_Limit=str(caller.rate_per_minute),
         RateLimit_Remaining="0",
         RateLimit_Reset=seconds,
     )

@@ -18,6 +18,7 @@ from api import callbacks, docs, health, openapi, pages, payments, problems, pro
 from api.addresses import PlainAddress
 from api.courier import Courier
 from api.desk import Desk
+from api.front import Front
 from api.headers import SecurityHeaders
 from api.intake import Intake
 from api.relay import Relay
@@ -71,13 +72,15 @@ app = FastAPI(
     docs_url=None,
     redoc_url=None,
     lifespan=_lifespan,
+    # Nobody collects them here, and to find that out costs each request as much as its routing.
+    telemetry={"tracing": False, "metrics": False, "logs": False},
 )
 app.add_middleware(SizeLimit)
 app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
+app.add_middleware(Front, intake=lambda: app.state.intake)
 problems.install(app)
 for _part in (health, payments, callbacks, processes, pages):
     app.include_router(_part.router)
 openapi.complete(app)
 docs.mount(app)
-callbacks.mount(app)

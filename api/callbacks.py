@@ -7,9 +7,8 @@ import logging
 import re
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from starlette.routing import Route
 
 from api import callback_docs
 from api.callback_docs import WhichGateway
@@ -47,19 +46,11 @@ async def receive_notification(gateway: WhichGateway, request: Request) -> Respo
     `/v1.0/debit/notify` below this address, which some aggregators append.
     """
     opened = _known(gateway)
-    intake: Intake = request.app.state.intake
     try:
         message = await _message(request)
-        claim = opened.read_notification(message, lambda token: tokens.is_ours(gateway, token))
     except BadNotification as problem:
-        log.warning("%s: a message was not taken: %s", gateway, problem.reason)
-        return _answer(opened.refuse(problem))
-    try:
-        await intake.stored(_kept(gateway, message, claim))
-    except NotReachable:
-        log.error("%s: a message could not be stored; the gateway is told to come again", gateway)
-        raise
-    return _answer(opened.acknowledge())
+        return _answer(_refused(gateway, opened, problem))
+    return _answer(await taken(gateway, message, request.app.state.intake))
 
 
 @router.post(
@@ -83,14 +74,27 @@ async def grant_token(gateway: WhichGateway, request: Request) -> Response:
     return _answer(opened.token_reply(tokens.issue(gateway), tokens.LIFE_SECONDS))
 
 
-def mount(app: FastAPI) -> None:
-    """Take notifications by a plain route, before all others. FastAPI's own way to its route, which stays
-    for the documentation, costs five times what is done with a message; and they come in storms."""
-    app.router.routes.insert(0, Route(f"{router.prefix}/{{gateway}}", _receive, methods=["POST"]))
+async def taken(gateway: str, message: Incoming, intake: Intake) -> Reply:
+    """Check a message and store it; what its gateway is answered, in that gateway's form.
+
+    Raises NotReachable where it cannot be stored now: the gateway comes again.
+    """
+    opened = open_gateway(gateway)
+    try:
+        claim = opened.read_notification(message, lambda token: tokens.is_ours(gateway, token))
+    except BadNotification as problem:
+        return _refused(gateway, opened, problem)
+    try:
+        await intake.stored(_kept(gateway, message, claim))
+    except NotReachable:
+        log.error("%s: a message could not be stored; the gateway is told to come again", gateway)
+        raise
+    return opened.acknowledge()
 
 
-async def _receive(request: Request) -> Response:
-    return await receive_notification(request.path_params["gateway"], request)
+def _refused(gateway: str, opened: Gateway, problem: BadNotification) -> Reply:
+    log.warning("%s: a message was not taken: %s", gateway, problem.reason)
+    return opened.refuse(problem)
 
 
 def _known(name: str) -> Gateway:

@@ -1,6 +1,7 @@
 """Payments for the platform: create, verify, cancel, read. One interface, whatever the wallet."""
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -9,7 +10,7 @@ from pydantic import StringConstraints
 from sqlalchemy.orm import Session
 
 from api import cursors
-from api.access import REFUSALS, Caller, allowed
+from api.access import REFUSALS, allowed
 from api.cursors import Cursor
 from api.payment_models import (
     Event,
@@ -30,6 +31,7 @@ from checkout.create import Refusal, Terms
 from common.money import MINOR_PER_UNIT
 from records import payment
 from records.charge import Wanted
+from records.client import Caller
 from records.db import glance, unit_of_work
 from records.payment import Payment, PaymentEvent
 
@@ -40,6 +42,8 @@ Writer = Annotated[Caller, Depends(allowed("payments:write"))]
 PaymentId = Annotated[
     UUID, Path(description="Ours, from the creation", examples=["019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"])
 ]
+_IDEMPOTENCY_KEY = r"^[\x21-\x7e]+$"
+IS_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
 # What can be done next with a payment that was made.
 _LINKS: dict[str, Any] = {
     name: {"operationId": operation, "parameters": {"payment_id": "$response.body#/payment_id"}}
@@ -86,7 +90,7 @@ def create_payment(
     caller: Writer,
     response: Response,
     idempotency_key: Annotated[
-        Annotated[str, StringConstraints(max_length=255, pattern=r"^[\x21-\x7e]+$")] | None,
+        Annotated[str, StringConstraints(max_length=255, pattern=_IDEMPOTENCY_KEY)] | None,
         Header(
             alias="Idempotency-Key",
             description="Names this request for good; the same key with another body is refused",
@@ -99,6 +103,22 @@ def create_payment(
     201 with `actions` for the learner; 201 with status `denied` where the gateway refused; 202 with status
     `unknown` where its answer was lost: repeat the request, verify, or wait for the event.
     """
+    made = created(order, caller, idempotency_key)
+    response.status_code = made.status
+    response.headers.update(made.headers)
+    return made.payment
+
+
+class Created(NamedTuple):
+    """The answer to an order: the payment, the HTTP status, and headers of its own."""
+
+    payment: ShownWithHistory
+    status: int
+    headers: dict[str, str]
+
+
+def created(order: Order, caller: Caller, idempotency_key: str | None) -> Created:
+    """Charge the wallet, or find what was made of the same order before. Raises Problem."""
     amount_minor = order.amount * MINOR_PER_UNIT
     try:
         terms = Terms(order.gateway, amount_minor, order.expires_in, order.learner.phone is not None)
@@ -121,14 +141,16 @@ def create_payment(
         )
     except Refusal as refusal:
         raise _problem(refusal) from None
-    if made.status in ("created", "unknown"):
-        response.status_code = 202
-        response.headers["Retry-After"] = "5"
-    response.headers["Location"] = f"{router.prefix}/{made.id}"
+    headers = {"Location": f"{router.prefix}/{made.id}"}
+    is_open = made.status in ("created", "unknown")
+    if is_open:
+        headers["Retry-After"] = "5"
     if history is None:
         with glance() as session:
             history = payment.history(session, made.id)
-    return ShownWithHistory.model_validate(_with_history(made, history))
+    return Created(
+        ShownWithHistory.model_validate(_with_history(made, history)), 202 if is_open else 201, headers
+    )
 
 
 @router.post(

@@ -19,6 +19,7 @@ from api.rendering import page
 from common.errors import BadInput, NotReachable
 
 log = logging.getLogger("jembatan.api")
+_NO_DATABASE = (NotReachable, sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError)
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -41,9 +42,25 @@ class Problem(Exception):
         super().__init__(self.detail)
 
 
+def answer_to(error: Exception, path: str) -> Response:
+    """The answer for programs to one of EXPECTED that was met before the app's own routes."""
+    if isinstance(error, Problem):
+        answer = answered(error)
+    elif isinstance(error, BadInput):
+        log.error("a request failed for a setting: %s", error)
+        answer = answered(Problem("not-set-up"))
+    else:
+        answer = answered(Problem("database-unavailable"))
+    secure(answer.headers, path)
+    return answer
+
+
 def not_found(detail: str) -> Problem:
     """Nothing is under this address."""
     return Problem("not-found", detail)
+
+
+EXPECTED = (Problem, BadInput, *_NO_DATABASE)
 
 
 def install(app: FastAPI) -> None:
@@ -51,7 +68,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    for kind in (NotReachable, sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError):
+    for kind in _NO_DATABASE:
         app.add_exception_handler(kind, _on_database)
     app.add_exception_handler(BadInput, _on_setting)
     app.add_exception_handler(Exception, _on_bug)

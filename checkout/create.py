@@ -19,7 +19,7 @@ from common.errors import Ambiguous, AuthFailed, ProviderError, Rejected
 from providers.base import Capabilities, Charge, ChargeOrder, Gateway, Learner
 from records import charge, payment
 from records.charge import Wanted
-from records.db import glance, unit_of_work
+from records.db import at_once, unit_of_work
 from records.payment import Payment, PaymentEvent
 
 log = logging.getLogger("jembatan.checkout")
@@ -105,8 +105,8 @@ def _begun(wanted: Wanted) -> tuple[charge.Outcome, Payment]:
     """The payment and what may be done with it. Nearly always it is a new one, which takes one statement."""
     first_after = ask.first_after(wanted.gateway)
     if wanted.idempotency_key is None:
-        with glance() as session:
-            made = charge.open_new(session, wanted, first_question_after=first_after)
+        with at_once() as db:
+            made = charge.open_new(db, wanted, first_question_after=first_after)
         if made is not None:
             return "new", made
     with unit_of_work() as session:
@@ -189,8 +189,8 @@ def _record(found: Payment, made: Charge, can: Capabilities) -> Made:
         next_status_at=timetable.next_question(clock.now(), found.created_at, expires_at, first),
     )
     if found.status == "created" and state == "pending":
-        with glance() as session:
-            history = payment.charged(session, found, **answer, note=note, evidence=made.raw)
+        with at_once() as db:
+            history = payment.charged(db, found, **answer, note=note, evidence=made.raw)
         if history:
             return Made(found, history)
     with unit_of_work() as session:

@@ -20,6 +20,7 @@ POOL_SECONDS = 10.0
 # Shorter than the 5 s after which many servers close an idle connection: a call that moves money and meets
 # the closing would have to be asked for, though it never arrived.
 IDLE_SECONDS = 3.0
+IDLE = 8  # connections kept for the next call: each call looks at all of them first
 LONGEST_ANSWER = 4 * 1024**2
 _deadline = Deadline()
 _OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -53,7 +54,9 @@ def client(service: Service) -> httpx.Client:
     opened = httpx.Client(
         verify=trusted(),
         timeout=httpx.Timeout(service.read_timeout, connect=service.connect_timeout, pool=POOL_SECONDS),
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=IDLE_SECONDS),
+        limits=httpx.Limits(
+            max_connections=64, max_keepalive_connections=IDLE, keepalive_expiry=IDLE_SECONDS
+        ),
         follow_redirects=False,
         headers={"Accept": "application/json", "User-Agent": "jembatan"},
         event_hooks={"request": [_Pace(service.rate)]},

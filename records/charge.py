@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import clock
 from records import liveness, notification, payment
-from records.db import Base
+from records.db import Base, driver
 from records.payment import NOT_FINAL, Payment
 from records.sealed import keyed_hash, seal_json
 
@@ -54,56 +55,55 @@ class Wanted:
 
 
 # A payer waits for this: plain SQL, as the mapper takes longer to write it than the database to work it.
-_OPEN = sa.select(Payment).from_statement(
-    sa.text(
-        """WITH made AS (
-            INSERT INTO payments (reference, gateway, amount_minor, currency, status, created_at, client_id,
-                learner_id, learner, program_code, description, return_url, fingerprint, external_id,
-                expires_at, busy_by, busy_until, next_status_at)
-            VALUES (:reference, :gateway, :amount_minor, :currency, 'created', :created_at, :client_id,
-                :learner_id, :learner, :program_code, :description, :return_url, :fingerprint,
-                next_external_id(), :expires_at, :busy_by, :busy_until, :next_status_at)
-            ON CONFLICT (reference) DO NOTHING RETURNING *),
-        told AS (
-            INSERT INTO payment_events (payment_id, cause, source, to_status, note)
-            SELECT id, 'api', 'create', status, 'The platform asked for the payment.' FROM made),
-        joined AS (
-            UPDATE notifications SET state = 'received', due_at = now(), reason = NULL FROM made
-            WHERE notifications.gateway = made.gateway AND notifications.reference = made.reference
-                AND notifications.state = 'quarantined' AND notifications.reason = :unknown_order)
-        SELECT * FROM made"""
-    )
-)
+_OPEN = b"""
+    WITH made AS (
+        INSERT INTO payments (reference, gateway, amount_minor, currency, status, created_at, client_id,
+            learner_id, learner, program_code, description, return_url, fingerprint, external_id,
+            expires_at, busy_by, busy_until, next_status_at)
+        VALUES (%(reference)s, %(gateway)s, %(amount_minor)s, %(currency)s, 'created', %(created_at)s,
+            %(client_id)s, %(learner_id)s, %(learner)s, %(program_code)s, %(description)s, %(return_url)s,
+            %(fingerprint)s, next_external_id(), %(expires_at)s, %(busy_by)s, %(busy_until)s,
+            %(next_status_at)s)
+        ON CONFLICT (reference) DO NOTHING RETURNING id, external_id, reference, gateway, status),
+    told AS (
+        INSERT INTO payment_events (payment_id, cause, source, to_status, note)
+        SELECT id, 'api', 'create', status, 'The platform asked for the payment.' FROM made),
+    joined AS (
+        UPDATE notifications SET state = 'received', due_at = now(), reason = NULL FROM made
+        WHERE notifications.gateway = made.gateway AND notifications.reference = made.reference
+            AND notifications.state = 'quarantined' AND notifications.reason = %(unknown_order)s)
+    SELECT id, external_id FROM made"""
 
 
-def open_new(session: Session, wanted: Wanted, *, first_question_after: timedelta) -> Payment | None:
+def open_new(db: psycopg.Connection, wanted: Wanted, *, first_question_after: timedelta) -> Payment | None:
     """Open the payment in one statement, marked as the caller's to charge; None where the reference is used.
 
     What the gateway told us of it before we had it is worked again.
     """
     now = clock.now()
-    return session.scalars(
-        _OPEN,
-        {
-            "reference": wanted.reference,
-            "gateway": wanted.gateway,
-            "amount_minor": wanted.amount_minor,
-            "currency": wanted.currency,
-            "created_at": now,
-            "client_id": wanted.client_id,
-            "learner_id": wanted.learner["id"],
-            "learner": seal_json(wanted.learner),
-            "program_code": wanted.program_code,
-            "description": wanted.description,
-            "return_url": wanted.return_url,
-            "fingerprint": _fingerprint(wanted),
-            "expires_at": now + timedelta(seconds=wanted.lives_seconds),
-            "busy_by": liveness.own_number(),
-            "busy_until": now + _LONGEST_CALL,
-            "next_status_at": now + first_question_after,
-            "unknown_order": notification.UNKNOWN_ORDER,
-        },
-    ).one_or_none()
+    columns: dict[str, Any] = {
+        "reference": wanted.reference,
+        "gateway": wanted.gateway,
+        "amount_minor": wanted.amount_minor,
+        "currency": wanted.currency,
+        "created_at": now,
+        "client_id": wanted.client_id,
+        "learner_id": wanted.learner["id"],
+        "program_code": wanted.program_code,
+        "description": wanted.description,
+        "return_url": wanted.return_url,
+        "fingerprint": _fingerprint(wanted),
+        "expires_at": now + timedelta(seconds=wanted.lives_seconds),
+        "busy_by": liveness.own_number(),
+        "busy_until": now + _LONGEST_CALL,
+        "next_status_at": now + first_question_after,
+    }
+    more = {"learner": seal_json(wanted.learner), "unknown_order": notification.UNKNOWN_ORDER}
+    made = db.execute(_OPEN, columns | more, prepare=True).fetchone()
+    if made is None:
+        return None
+    id, external_id = made
+    return Payment(id=id, external_id=external_id, status="created", refunded_minor=0, **columns)
 
 
 def begin(
@@ -118,7 +118,7 @@ def begin(
     """
     if wanted.idempotency_key is not None and not _is_same_key(session, wanted):
         return "key_reused", None
-    made = open_new(session, wanted, first_question_after=first_question_after)
+    made = open_new(driver(session), wanted, first_question_after=first_question_after)
     if made is not None:
         return "new", made
     found = session.scalars(

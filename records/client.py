@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship, selectinload
@@ -139,7 +140,29 @@ def new_key(session: Session, client: Client, expires_at: datetime | None = None
     return NewKey(key_id, f"jbt_{key_id}_{secret}", expires_at)
 
 
-def find(session: Session, presented: str) -> Client | Refusal:
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The client that a presented key belongs to, and what it may do."""
+
+    client_id: UUID
+    name: str
+    scopes: tuple[str, ...]
+    rate_per_minute: int
+
+
+# Each request asks this: a key that was revoked is shut from the next request on, in every process.
+_FIND = b"""
+    SELECT k.hash, k.revoked_at, c.revoked_at, k.expires_at, k.last_used_at, c.id, c.name, c.scopes,
+        c.rate_per_minute
+    FROM api_keys k JOIN clients c ON c.id = k.client_id WHERE k.id = %s"""
+# Of many requests at once one writes; the others skip the row that it has locked and do not wait.
+_USED = b"""
+    UPDATE api_keys SET last_used_at = %(at)s WHERE id = (
+        SELECT id FROM api_keys WHERE id = %(id)s AND (last_used_at IS NULL OR last_used_at <= %(before)s)
+        FOR NO KEY UPDATE SKIP LOCKED)"""
+
+
+def find(db: psycopg.Connection, presented: str) -> Caller | Refusal:
     """Whose key that is, or why it opens nothing; notes that it was used, to the minute.
 
     Whether a key is expired or revoked is told only to who knows its secret.
@@ -147,28 +170,18 @@ def find(session: Session, presented: str) -> Client | Refusal:
     shape = _KEY.fullmatch(presented)
     if shape is None:
         return "unknown"
-    found = session.execute(
-        sa.select(ApiKey, Client).join(Client, ApiKey.client_id == Client.id).where(ApiKey.id == shape[1])
-    ).one_or_none()
-    if found is None or not hmac.compare_digest(found[0].hash, _hash(shape[2])):
+    found = db.execute(_FIND, (shape[1],)).fetchone()
+    if found is None or not hmac.compare_digest(found[0], _hash(shape[2])):
         return "unknown"
-    key, client = found
+    _, key_revoked_at, client_revoked_at, expires_at, last_used_at, client_id, name, scopes, rate = found
     at = clock.now()
-    if key.revoked_at is not None or client.revoked_at is not None:
+    if key_revoked_at is not None or client_revoked_at is not None:
         return "revoked"
-    if key.expires_at is not None and key.expires_at <= at:
+    if expires_at is not None and expires_at <= at:
         return "expired"
-    if key.last_used_at is None or key.last_used_at <= at - _USED_AGAIN:
-        session.execute(_USED, {"id": key.id, "at": at, "before": at - _USED_AGAIN})
-    return client
-
-
-# Of many requests at once one writes; the others skip the row that it has locked and do not wait.
-_USED = sa.text(
-    """UPDATE api_keys SET last_used_at = :at WHERE id = (
-        SELECT id FROM api_keys WHERE id = :id AND (last_used_at IS NULL OR last_used_at <= :before)
-        FOR NO KEY UPDATE SKIP LOCKED)"""
-)
+    if last_used_at is None or last_used_at <= at - _USED_AGAIN:
+        db.execute(_USED, {"id": shape[1], "at": at, "before": at - _USED_AGAIN})
+    return Caller(client_id, name, tuple(scopes), rate)
 
 
 def named(session: Session, name: str) -> Client:

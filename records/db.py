@@ -83,6 +83,38 @@ def glance() -> Iterator[Session]:
 
 
 @contextmanager
+def at_once() -> Iterator[psycopg.Connection]:
+    """A pooled connection as the driver gives it, in which each statement stands for itself.
+
+    For the few statements that a payer waits for: the mapper takes longer to word and read one than the
+    database to work it.
+    """
+    kept = engine(database_url()).raw_connection()
+    opened = kept.driver_connection
+    assert isinstance(opened, psycopg.Connection)
+    try:
+        opened.autocommit = True
+        yield opened
+        opened.autocommit = False
+    except psycopg.OperationalError as error:
+        kept.invalidate(error)
+        raise
+    except BaseException:
+        opened.autocommit = False
+        raise
+    finally:
+        kept.close()
+
+
+def driver(session: Session) -> psycopg.Connection:
+    """The connection on which a session works, within its transaction; it knows all that the session did."""
+    session.flush()
+    opened = session.connection().connection.driver_connection
+    assert isinstance(opened, psycopg.Connection)
+    return opened
+
+
+@contextmanager
 def connection() -> Iterator[psycopg.Connection]:
     """A bare connection in one transaction, for COPY and set-based statements."""
     try:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -212,28 +213,27 @@ _MOVE = sa.text(
     VALUES (:payment_id, :cause, :source, :from_status, :to_status, :effective_at, :note, :evidence)"""
 )
 
-_CHARGED = sa.select(PaymentEvent).from_statement(
-    sa.text(
-        """WITH moved AS (
-            UPDATE payments SET status = 'pending', gateway_reference = :gateway_reference,
-                actions = CAST(:actions AS jsonb), expires_at = :expires_at, next_status_at = :next_status_at,
-                busy_by = NULL
-            WHERE id = :id AND status = 'created' RETURNING id, client_id),
-        told AS (
-            INSERT INTO payment_events (payment_id, cause, source, from_status, to_status, note, evidence)
-            SELECT id, 'charge', 'create', 'created', 'pending', :note, :evidence FROM moved RETURNING *),
-        emitted AS (
-            INSERT INTO platform_events (client_id, payment_id, type, body)
-            SELECT client_id, id, 'payment.pending', CAST(:body AS jsonb) FROM moved
-            WHERE client_id IS NOT NULL)
-        SELECT before.* FROM payment_events before, moved WHERE before.payment_id = moved.id
-        UNION ALL SELECT * FROM told ORDER BY id"""
-    )
-)
+# Its history comes with it: what was there before the statement, and what the statement adds.
+_CHARGED = b"""
+    WITH moved AS (
+        UPDATE payments SET status = 'pending', gateway_reference = %(gateway_reference)s,
+            actions = %(actions)s::jsonb, expires_at = %(expires_at)s, next_status_at = %(next_status_at)s,
+            busy_by = NULL
+        WHERE id = %(id)s AND status = 'created' RETURNING id, client_id),
+    told AS (
+        INSERT INTO payment_events (payment_id, cause, source, from_status, to_status, note, evidence)
+        SELECT id, 'charge', 'create', 'created', 'pending', %(note)s, %(evidence)s FROM moved
+        RETURNING *),
+    emitted AS (
+        INSERT INTO platform_events (client_id, payment_id, type, body)
+        SELECT client_id, id, 'payment.pending', %(body)s::jsonb FROM moved WHERE client_id IS NOT NULL)
+    SELECT at, cause, source, from_status, to_status, note, before.id
+    FROM payment_events before, moved WHERE before.payment_id = moved.id
+    UNION ALL SELECT at, cause, source, from_status, to_status, note, id FROM told ORDER BY 7"""
 
 
 def charged(
-    session: Session,
+    db: psycopg.Connection,
     payment: Payment,
     *,
     gateway_reference: str | None,
@@ -263,25 +263,25 @@ def charged(
         "actions": actions,
         "expires_at": _iso(expires_at),
     }
-    events = list(
-        session.scalars(
-            _CHARGED,
-            {
-                "id": payment.id,
-                "gateway_reference": gateway_reference,
-                "actions": json.dumps(actions),
-                "expires_at": expires_at,
-                "next_status_at": next_status_at,
-                "note": note,
-                "evidence": seal(evidence) if evidence else None,
-                "body": platform_events.body_of("payment.pending", told),
-            },
-        )
-    )
+    events = db.execute(
+        _CHARGED,
+        {
+            "id": payment.id,
+            "gateway_reference": gateway_reference,
+            "actions": json.dumps(actions),
+            "expires_at": expires_at,
+            "next_status_at": next_status_at,
+            "note": note,
+            "evidence": seal(evidence) if evidence else None,
+            "body": platform_events.body_of("payment.pending", told),
+        },
+        prepare=True,
+    ).fetchall()
     if events:
         for name, value in columns.items():
             set_committed_value(payment, name, value)
-    return events
+    names = ("at", "cause", "source", "from_status", "to_status", "note", "id")
+    return [PaymentEvent(payment_id=payment.id, **dict(zip(names, one, strict=True))) for one in events]
 
 
 def remark(

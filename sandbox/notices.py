@@ -24,6 +24,7 @@ _STATES: dict[str, State] = {"paid": "settled", **{one: one for one in STATES if
 _SETTLED = frozenset({"settled", "partially_refunded", "refunded", "reversed"})
 KEPT = 10_000  # entries of the log
 MOST_REDIRECTS = 5
+IDLE = 3  # connections kept for the next try
 AT_ONCE = 20  # tries under way; the others wait here, as a long queue within httpx costs it quadratic time
 
 
@@ -280,5 +281,10 @@ class Notifier:
     def _http(self) -> httpx.AsyncClient:
         """Asks no proxy: the merchant is on this machine."""
         if self._client is None:
-            self._client = httpx.AsyncClient(trust_env=False, timeout=60.0)
+            self._client = httpx.AsyncClient(
+                trust_env=False,
+                timeout=60.0,
+                # Each request looks at every idle connection, which takes longer than to send it.
+                limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=IDLE),
+            )
         return self._client

@@ -7,13 +7,13 @@ import sys
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HOST = "127.0.0.1"
 _NO_LINGER = struct.pack("ii", 1, 0)  # close sends RST instead of FIN
 
 
-class Connection(H11Protocol):
+class Connection(HttpToolsProtocol):
     """One caller's connection; `scope["state"]["cut"](at_once)` ends it in the middle of whatever happens."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import psycopg
@@ -196,10 +196,10 @@ def test_of_two_requests_that_find_it_time_to_note_the_use_the_later_leaves_it(
 ) -> None:
     key, check, statements = made(), allowed("processes:read"), []
 
-    def overtake(*seen: Any) -> None:
+    def overtake(seen: str) -> None:
         """Another request comes and goes between this one's look at the row and its note."""
-        statements.append(seen[2])
-        if sum("UPDATE api_keys" in one for one in statements) == 1 and "UPDATE api_keys" in seen[2]:
+        statements.append(seen)
+        if sum("UPDATE api_keys" in one for one in statements) == 1 and "UPDATE api_keys" in seen:
             check(key.text)
 
     with listening(overtake):
@@ -209,13 +209,23 @@ def test_of_two_requests_that_find_it_time_to_note_the_use_the_later_leaves_it(
 
 
 @contextmanager
-def listening(to: Callable[..., None]) -> Iterator[None]:
+def listening(to: Callable[[str], None]) -> Iterator[None]:
     """Tells of each statement, before it goes to the database."""
-    sa.event.listen(engine(database_url()), "before_cursor_execute", to)
+
+    class Telling(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *more: Any, **options: Any) -> Self:
+            to(query.decode() if isinstance(query, bytes) else str(query))
+            return super().execute(query, *more, **options)
+
+    def tell(opened: psycopg.Connection, *_: Any) -> None:
+        opened.cursor_factory = Telling
+
+    sa.event.listen(engine(database_url()), "checkout", tell)
     try:
         yield
     finally:
-        sa.event.remove(engine(database_url()), "before_cursor_execute", to)
+        sa.event.remove(engine(database_url()), "checkout", tell)
+        engine(database_url()).dispose()
 
 
 def test_a_use_is_not_noted_rather_than_waited_for(knock: Knock) -> None:
@@ -230,7 +240,7 @@ def test_a_use_is_not_noted_rather_than_waited_for(knock: Knock) -> None:
 def test_a_check_is_one_question_to_the_database(database: str) -> None:
     key, check, asked = made(), allowed("processes:read"), []
     check(key.text)  # the first one of the minute notes that the key is used
-    with listening(lambda *seen: asked.append(seen[2])):
+    with listening(asked.append):
         assert check(key.text).name == "platform"
     assert len(asked) == 1
 

@@ -13,8 +13,8 @@ from standardwebhooks import Webhook
 
 from common.errors import BadInput
 from records import client as clients
-from records.client import AREAS, SCOPES, ApiKey, Client, allows
-from records.db import connection, unit_of_work
+from records.client import AREAS, SCOPES, ApiKey, Caller, allows
+from records.db import connection, driver, unit_of_work
 
 URL = "https://platform.example/events"
 
@@ -148,13 +148,16 @@ def test_a_key_is_revoked_by_its_id_or_as_it_leaked_but_only_for_its_own_client(
         second = clients.new_key(session, client)
         clients.revoke_key(session, client, first)
         clients.revoke_key(session, client, second.id)
-        assert [clients.find(session, text) for text in (first, second.text)] == ["revoked", "revoked"]
+        assert [clients.find(driver(session), text) for text in (first, second.text)] == [
+            "revoked",
+            "revoked",
+        ]
         for strange in (other, "nope"):
             with pytest.raises(BadInput) as refused:
                 clients.revoke_key(session, client, strange)
             assert strange not in str(refused.value)
-        found = clients.find(session, other)
-        assert isinstance(found, Client)
+        found = clients.find(driver(session), other)
+        assert isinstance(found, Caller)
         assert found.name == "other"
 
 

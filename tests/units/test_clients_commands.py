@@ -13,8 +13,8 @@ from stack_at_work import ROOT, a_home, environment_for
 from common import clock
 from jembatan.cli import main
 from records import client as clients
-from records.client import Client
-from records.db import unit_of_work
+from records.client import Caller
+from records.db import driver, unit_of_work
 
 URL = "https://platform.example/events"
 
@@ -50,8 +50,8 @@ def told(jembatan: Jembatan) -> Told:
 
 def whose(key: str) -> str | None:
     with unit_of_work() as session:
-        found = clients.find(session, key)
-        return found.name if isinstance(found, Client) else found
+        found = clients.find(driver(session), key)
+        return found.name if isinstance(found, Caller) else found
 
 
 def test_a_new_client_is_shown_with_its_key_alone_on_a_line(jembatan: Jembatan) -> None:
