@@ -290,9 +290,9 @@ def remark(
 
 
 def history(session: Session, payment_id: UUID) -> list[PaymentEvent]:
-    """What happened to a payment, in order."""
-    found = sa.select(PaymentEvent).where(PaymentEvent.payment_id == payment_id).order_by(PaymentEvent.id)
-    return list(session.scalars(found))
+    """What happened to a payment, in order. Its refunds have histories of their own (`records.refund`)."""
+    found = sa.select(PaymentEvent).filter_by(payment_id=payment_id, refund_id=None)
+    return list(session.scalars(found.order_by(PaymentEvent.id)))
 
 
 def resource(payment: Payment) -> dict[str, Any]:
