@@ -119,8 +119,8 @@ class ChargeStatus:
 
     state: our word for it; word: the gateway's own word or code; at: when it was paid (aware), where the
     gateway tells. amount_minor, currency: what the gateway took, for comparison with ours before anything
-    moves. refunded_minor: running total that went back, where it tells. refunds: each of its refunds, ours and
-    those made elsewhere; None where it does not list them. raw: the answer, as evidence.
+    moves. refunded_minor: running total that went back, where it tells. refunds: each of its refunds, ours
+    and those made elsewhere; None where it does not list them. raw: the answer, as evidence.
     """
 
     reference: str

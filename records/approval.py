@@ -86,6 +86,14 @@ def actor(kind: Literal["client", "operator"], name: str) -> str:
     return named
 
 
+def actor_of(who: str) -> str:
+    """An actor as it is kept, from `client:<name>` or `operator:<name>`; raises NobodyNamed."""
+    kind, _, name = who.partition(":")
+    if kind not in ("client", "operator"):
+        raise NobodyNamed("Nobody is named: an approval needs `client:<name>` or `operator:<name>`")
+    return actor("client" if kind == "client" else "operator", name)
+
+
 def is_same(one: str, other: str) -> bool:
     """Whether two actors are one person: the same name is, by whichever door and however it is written."""
     return _person(one) == _person(other)
@@ -106,7 +114,7 @@ def request(
     The caller holds the subject's own row, so that two requests for it take turns. One that was refused or
     has expired can be asked for again. Raises NobodyNamed.
     """
-    by = _named(requested_by)
+    by = actor_of(requested_by)
     found = open_one(session, subject, subject_id)
     if found is not None:
         if not found.is_over(clock.now()):
@@ -134,7 +142,7 @@ def decide(session: Session, approval_id: UUID, *, by: str, approve: bool, reaso
 
     Who asked may take the request back (refuse it), and may not approve it. Raises NotDecided.
     """
-    decider = _named(by)
+    decider = actor_of(by)
     found = session.get(Approval, approval_id, with_for_update=True, populate_existing=True)
     if found is None:
         raise Unknown("There is no such approval; the list shows those that wait")
@@ -197,13 +205,6 @@ def search(
     if before is not None:
         query = query.where(Approval.id < before)
     return list(session.scalars(query))
-
-
-def _named(who: str) -> str:
-    kind, _, name = who.partition(":")
-    if kind not in ("client", "operator"):
-        raise NobodyNamed("Nobody is named: an approval needs `client:<name>` or `operator:<name>`")
-    return actor("client" if kind == "client" else "operator", name)
 
 
 def _person(who: str) -> str:

@@ -31,10 +31,11 @@ ENDED: frozenset[str] = frozenset({"confirmed", "refused"})
 # What the gateway may know of: it is asked before anything is sent again.
 SENT: frozenset[str] = frozenset({"sent", "unknown", "accepted"})
 
+# What the gateway says of a refund goes before what we know of it: it may be ahead of us, never behind.
 MOVES: dict[str, frozenset[str]] = {
-    "requested": frozenset({"awaiting_approval", "approved", "refused"}),
-    "awaiting_approval": frozenset({"approved", "refused"}),
-    "approved": frozenset({"sent", "refused"}),
+    "requested": frozenset({"awaiting_approval", "approved", "accepted", "confirmed", "refused"}),
+    "awaiting_approval": frozenset({"approved", "accepted", "confirmed", "refused"}),
+    "approved": frozenset({"sent", "accepted", "confirmed", "refused"}),
     "sent": frozenset({"accepted", "confirmed", "refused", "unknown"}),
     "unknown": frozenset({"sent", "accepted", "confirmed", "refused"}),
     "accepted": frozenset({"confirmed", "refused"}),
