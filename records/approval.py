@@ -24,7 +24,7 @@ MOST_WORDS = 500  # characters of a reason
 
 _TIME = TIMESTAMP(timezone=True)
 # Letters and digits of one alphabet only: two names that look the same are the same.
-_ACTOR = re.compile(r"(client|operator):([A-Za-z0-9][A-Za-z0-9 ._@'-]{0,63})")
+_ACTOR = re.compile(r"(client|operator):([A-Za-z0-9._@'-][A-Za-z0-9 ._@'-]{0,63})")
 
 
 class Approval(Base):
@@ -81,7 +81,7 @@ def actor(kind: Literal["client", "operator"], name: str) -> str:
     if not _ACTOR.fullmatch(named):
         raise NobodyNamed(
             "Nobody is named: give the name of who decides, 1 to 64 characters of a-z, A-Z, 0-9, "
-            "space and . _ @ ' -, beginning with a letter or digit"
+            "space and . _ @ ' -"
         )
     return named
 

@@ -213,6 +213,7 @@ def apply(
     payment: locked. at: when the money moved, as the gateway says. problem: a sentence for people. What is
     confirmed moves the payment too, and what has ended ends its process and tells the platform.
     """
+    session.flush()  # a refresh would drop what this transaction has changed
     session.refresh(refund)
     if to_status not in MOVES[refund.status]:
         return False
@@ -281,6 +282,7 @@ def resource(refund: Refund, payment_reference: str) -> dict[str, Any]:
         "amount": _whole(refund),
         "currency": refund.currency,
         "status": refund.status,
+        "reason": refund.reason,
         "problem": refund.problem,
         "is_foreign": refund.is_foreign,
         "created_at": _iso(refund.created_at),
