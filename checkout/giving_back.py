@@ -100,6 +100,9 @@ def step(refund_id: UUID) -> Step:
         found, paid = _locked(session, refund_id)
         if told.state == "not_found" and found.status not in ENDED:
             return _lost_there(session, found, paid, turn)
+        difference = refunds_told.differs(found, told)
+        if difference is not None and found.status not in ENDED:
+            return _needs_a_person(session, found, paid, "other-money", difference)
         refunds_told.take(session, paid, found, told, cause=CAUSE, source="the gateway's answer")
         return _ended_or_waits(session, found, paid)
 

@@ -60,11 +60,9 @@ def take(
     session: Session, payment: Payment, known: Refund, told: RefundStatus, *, cause: str, source: str
 ) -> bool:
     """Move a refund as the gateway tells of it; the money must be what we asked for. payment: locked."""
-    if told.amount_minor not in (None, known.amount_minor):
-        theirs = money.rupiah(told.amount_minor or 0)
-        ours = money.rupiah(known.amount_minor)
-        problem = f"The gateway gives back {theirs} where we asked for {ours}: a person has to look"
-        refund.remark(session, known, problem, cause=cause, source=source)
+    difference = differs(known, told)
+    if difference is not None:
+        refund.remark(session, known, difference, cause=cause, source=source)
         return False
     problem = ""
     match told.state:
@@ -89,6 +87,14 @@ def take(
         gateway_reference=told.gateway_reference,
         evidence=told.raw,
     )
+
+
+def differs(known: Refund, told: RefundStatus) -> str | None:
+    """In what money the gateway's refund is another one than ours, so that it cannot be believed."""
+    if told.amount_minor in (None, known.amount_minor):
+        return None
+    theirs, ours = money.rupiah(told.amount_minor or 0), money.rupiah(known.amount_minor)
+    return f"The gateway gives back {theirs} where we asked for {ours}: ask it which is right, then retry"
 
 
 def _take_in(
