@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 
-from api import callbacks, docs, health, openapi, pages, payments, problems, processes
+from api import approvals, callbacks, docs, health, openapi, pages, payments, problems, processes, refunds
 from api.addresses import PlainAddress
 from api.courier import Courier
 from api.desk import Desk
@@ -80,7 +80,7 @@ app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
 app.add_middleware(Front, intake=lambda: app.state.intake)
 problems.install(app)
-for _part in (health, payments, callbacks, processes, pages):
+for _part in (health, payments, refunds, approvals, callbacks, processes, pages):
     app.include_router(_part.router)
 openapi.complete(app)
 docs.mount(app)

@@ -13,6 +13,17 @@ from api.pages import StatementFigures
 from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
+from api.refund_models import (
+    Approvals,
+    ApprovalWord,
+    RefundAccepted,
+    Refunds,
+    RefundWish,
+    RefundWithHistory,
+    RefusalWord,
+    ShownApproval,
+    ShownRefund,
+)
 
 TAGS = [
     {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
@@ -20,6 +31,8 @@ TAGS = [
         "name": "callbacks",
         "description": "Where wallets tell us what became of a payment, with a signature of theirs.",
     },
+    {"name": "refunds", "description": "Give money back, once, and see how far it has come."},
+    {"name": "approvals", "description": "What waits for a second person's word."},
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
     {"name": "reconciliations", "description": "The statements of finance, as pages and in figures."},
     {"name": "health", "description": "For the monitoring. No API key."},
@@ -29,7 +42,8 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 42
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Process, Processes,
-    StatementFigures, Readiness,
+    StatementFigures, Readiness, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    ShownApproval, Approvals, ApprovalWord, RefusalWord,
 )  # fmt: skip
 
 

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
         default=(2, 10, 30), description="pauses between tries of a task"
     )
     report_size_limit: int = Field(default=2 * 1024**3, description="bytes of one report once unpacked")
+    refund_approval_above: int = Field(
+        default=1_000_000, ge=0, description="rupiah; a larger refund needs a second person's word"
+    )
     encryption_keys: SecretStr = Field(
         default=SecretStr(""), description="Fernet keys, the newest first; in the sandbox made on first use"
     )

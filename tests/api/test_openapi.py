@@ -30,6 +30,7 @@ OPERATIONS = {
 MODELS = DESCRIBED["components"]["schemas"]
 IDS = {
     "create_payment", "verify_payment", "cancel_payment", "read_payment", "list_payments",
+    "create_refund", "list_refunds", "list_approvals", "read_approval", "approve", "refuse",
     "receive_notification", "grant_token", "read_process", "list_processes",
     "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
 }  # fmt: skip
