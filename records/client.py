@@ -24,6 +24,7 @@ from records.sealed import seal_json, unseal_json
 AREAS = (
     "payments",
     "refunds",
+    "approvals",
     "reconciliations",
     "exceptions",
     "processes",

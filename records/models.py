@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from records.approval import Approval
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.db import Base
@@ -9,13 +10,15 @@ from records.exceptions import ExceptionEvent, ReconciliationException
 from records.files import KeptFile
 from records.gateway_token import GatewayToken
 from records.notification import Notification
-from records.payment import Payment, PaymentEvent, Refund
+from records.payment import Payment, PaymentEvent
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
 from records.reconciliation import Reconciliation
+from records.refund import Refund
 
 __all__ = [
     "ApiKey",
+    "Approval",
     "Base",
     "Client",
     "ExceptionEvent",

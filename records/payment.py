@@ -29,9 +29,6 @@ PaymentStatus = Literal[
     "unknown",
 ]
 PAYMENT_STATUSES: frozenset[str] = frozenset(get_args(PaymentStatus))
-REFUND_STATUSES = frozenset(
-    {"requested", "awaiting_approval", "approved", "sent", "accepted", "confirmed", "refused", "unknown"}
-)
 PAID: frozenset[str] = frozenset({"paid", "partially_refunded", "refunded"})
 NOT_FINAL: frozenset[str] = frozenset({"created", "unknown", "pending"})
 ENDS_UNPAID: frozenset[str] = frozenset({"expired", "cancelled", "denied"})
@@ -95,22 +92,6 @@ class Payment(Base):
     answered_at: Mapped[datetime | None] = mapped_column(_TIME)
     next_status_at: Mapped[datetime | None] = mapped_column(_TIME)
     reason: Mapped[str | None] = mapped_column(sa.Text)
-
-
-class Refund(Base):
-    """Money going back for one payment."""
-
-    __tablename__ = "refunds"
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
-    payment_id: Mapped[UUID] = mapped_column(sa.ForeignKey("payments.id"))
-    reference: Mapped[str] = mapped_column(sa.Text(collation="C"))
-    gateway: Mapped[str] = mapped_column(sa.Text)
-    gateway_reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
-    amount_minor: Mapped[int] = mapped_column(sa.BigInteger)
-    currency: Mapped[str] = mapped_column(sa.Text)
-    status: Mapped[str] = mapped_column(sa.Text)
-    created_at: Mapped[datetime] = mapped_column(_TIME)
-    confirmed_at: Mapped[datetime | None] = mapped_column(_TIME)
 
 
 class PaymentEvent(Base):
