@@ -26,6 +26,10 @@ class NotOpen(Exception):
         super().__init__(sentence)
 
 
+class NotPossible(Exception):
+    """An end that this exception cannot have; says why, and what can be done instead."""
+
+
 class ReconciliationException(Base):
     """One difference of one gateway's business day; keeps its identity over re-runs of the day."""
 
