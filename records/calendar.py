@@ -38,7 +38,7 @@ def settled_by(gateway: str, paid_at: datetime) -> date:
 
 
 def working_day(day: date, after: int) -> date:
-    """The working day that comes `after` working days later; with 0 the day itself, or the next that is one."""
+    """The working day that comes `after` working days later; with 0 the day itself or the next such."""
     for _ in range(after):
         day = _working_from(day + timedelta(days=1))
     return _working_from(day)

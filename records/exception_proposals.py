@@ -104,7 +104,9 @@ def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
         line, ours = (found, other) if is_line else (other, found)
         why = f"the line {line.reference} and our payment {ours.reference} are of the same money"
         target = {
-            "exception_id": str(line.id), "payment_id": str(ours.subject_id), "reference": ours.reference or "",
-        }  # fmt: skip
+            "exception_id": str(line.id),
+            "payment_id": str(ours.subject_id),
+            "reference": ours.reference or "",
+        }
         made.append(Proposal("match", minor or 0, found.currency, why, target))
     return made

@@ -21,7 +21,7 @@ from records.exceptions import ExceptionEvent, NotPossible, ReconciliationExcept
 
 
 class ExceptionRequest(Base):
-    """One question. to_state: `written_off` or `matched`; payment_id: which payment the line is said to be."""
+    """One question. to_state: `written_off` or `matched`; payment_id: which payment the line is."""
 
     __tablename__ = "exception_requests"
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
@@ -74,8 +74,8 @@ def ask(
     if waiting:
         first, one = min(waiting.items())
         raise AwaitsApproval(
-            f"Exception {first} waits for a second person's word already: {one.requested_by} asked to have it "
-            f"{one.to_state.replace('_', ' ')}. Have approval {one.approval_id} decided first"
+            f"Exception {first} waits for a second person's word already: {one.requested_by} asked to have "
+            f"it {one.to_state.replace('_', ' ')}. Have approval {one.approval_id} decided first"
         )
     made = ExceptionRequest(to_state=to_state, payment_id=payment_id)
     session.add(made)
@@ -122,9 +122,13 @@ def awaited(session: Session, exception_ids: Sequence[int]) -> dict[int, Awaited
     item = ExceptionRequestItem
     rows = session.execute(
         sa.select(
-            item.exception_id, Approval.id, ExceptionRequest.to_state, item.reason, Approval.requested_by,
+            item.exception_id,
+            Approval.id,
+            ExceptionRequest.to_state,
+            item.reason,
+            Approval.requested_by,
             Approval.expires_at,
-        )  # fmt: skip
+        )
         .join(ExceptionRequest, ExceptionRequest.id == item.request_id)
         .join(Approval, Approval.subject_id == sa.cast(item.request_id, sa.Text))
         .where(

@@ -106,8 +106,8 @@ def refuse_write_off(found: ReconciliationException) -> None:
     """Raises NotPossible where there is nothing to write off, or not yet."""
     if found.class_ == "timing":
         raise NotPossible(
-            "It is awaited with the next report, and no exception yet: the next day's run settles it or has it "
-            "as missing at the gateway; write that one off"
+            "It is awaited with the next report, and no exception yet: the next day's run settles it, or has "
+            "it as missing at the gateway; write that one off"
         )
     if not found.risk_minor:
         raise NotPossible("It puts no money at risk, so there is nothing to write off: explain it")
@@ -123,7 +123,7 @@ def decided(session: Session, asked: Approval) -> Decided:
     request, items = exception_requests.of_approval(session, asked)
     assert asked.decided_by is not None
     done = Decided()
-    locked = _locked(session, [item.exception_id for item in items])
+    locked = locked_many(session, [item.exception_id for item in items])
     if asked.state != "approved":
         why = f"refused what {asked.requested_by} asked: {asked.reason}".removesuffix(": ")
         still_open = [(number, why) for number, one in locked.items() if one.state == "open"]
@@ -141,13 +141,13 @@ def decided(session: Session, asked: Approval) -> Decided:
         else:
             fit.append((found, item))
     if not fit:
-        raise NotOpen(f"{done.left[0][1]}: refuse this one" + (", and ask anew" if "other" in done.left[0][1] else ""))
+        raise NotOpen(f"{done.left[0][1]}: refuse this one; what is still open can be asked for anew")
     if request.payment_id is not None:
         (found, item), *_ = fit
         _match(session, found, item, request.payment_id, asked)
     else:
-        why = [(found, f"{item.reason} (asked for by {asked.requested_by})") for found, item in fit]
-        end_many(session, why, "written_off", asked.decided_by)
+        ended = [(found, f"{item.reason} (asked for by {asked.requested_by})") for found, item in fit]
+        end_many(session, ended, "written_off", asked.decided_by)
     done.ended = [found.id for found, _ in fit]
     return done
 
@@ -172,8 +172,8 @@ def _match(
             cause="reconciliation",
             source=f"exception {line.id}",
             effective_at=datetime.fromisoformat(line.found["at"]),
-            note=f"The report of {line.business_date} has it as {line.reference}: {asked.requested_by} said so, "
-            f"{asked.decided_by} approved.",
+            note=f"The report of {line.business_date} has it as {line.reference}: {asked.requested_by} said "
+            f"so, {asked.decided_by} approved.",
             is_confirmed=True,
         )
     hand_match.pair(session, line, ours, is_adopted=False)
@@ -218,7 +218,13 @@ def end_many(
     session.execute(
         sa.insert(ExceptionEvent),
         [
-            {"exception_id": one.id, "actor": actor, "from_state": "open", "to_state": to_state, "reason": why}
+            {
+                "exception_id": one.id,
+                "actor": actor,
+                "from_state": "open",
+                "to_state": to_state,
+                "reason": why,
+            }
             for one, why in ended
         ],
     )
@@ -234,7 +240,7 @@ def end_many(
         sa.orm.attributes.set_committed_value(one, "closed_at", at)
 
 
-def _locked(session: Session, numbers: Sequence[int]) -> dict[int, ReconciliationException]:
+def locked_many(session: Session, numbers: Sequence[int]) -> dict[int, ReconciliationException]:
     """These exceptions as they are now, locked in the order of their numbers."""
     found = session.scalars(
         sa.select(ReconciliationException)

@@ -83,9 +83,7 @@ class ExceptionEvent(Base):
 
 def locked(session: Session, exception_id: int) -> ReconciliationException:
     """The exception as it is now, its row locked until the transaction ends; raises NotOpen if unknown."""
-    found = session.get(
-        ReconciliationException, exception_id, with_for_update=True, populate_existing=True
-    )
+    found = session.get(ReconciliationException, exception_id, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotOpen(f"There is no exception {exception_id}", is_unknown=True)
     return found
@@ -106,9 +104,7 @@ def move(session: Session, exception_id: int, to_state: str, *, actor: str, reas
     found.state, found.closed_at = to_state, clock.now()
 
 
-def remark(
-    session: Session, exception_id: int, *, actor: str, reason: str, to_state: str = "open"
-) -> None:
+def remark(session: Session, exception_id: int, *, actor: str, reason: str, to_state: str = "open") -> None:
     """Add to the history of an open exception; what moves nothing stays `open` on both sides."""
     session.add(
         ExceptionEvent(

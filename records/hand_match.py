@@ -5,6 +5,7 @@ line's day (records.matching_sql).
 """
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -43,7 +44,9 @@ class HandMatch(Base):
 def refuse_unfit_line(line: ReconciliationException) -> None:
     """Raises NotPossible where the exception is no line of a payment that the gateway calls paid."""
     if line.class_ != "missing_in_ledger" or line.is_refund:
-        raise NotPossible("Only a payment's line that our ledger does not have can be paired: class missing_in_ledger")
+        raise NotPossible(
+            "Only a payment's line that our ledger does not have can be paired: class missing_in_ledger"
+        )
     if line.found.get("status") != "paid":
         raise NotPossible(f"The line says {line.found.get('status')}, not paid: explain it instead")
 
@@ -55,8 +58,8 @@ def refuse_taken_line(session: Session, line: ReconciliationException) -> None:
     )
     if taken is not None:
         raise NotPossible(
-            f"{line.reference} is paired with payment {taken} already; this is one more line of it: explain it, "
-            "or have the money given back"
+            f"{line.reference} is paired with payment {taken} already; this is one more line of it: explain "
+            "it, or have the money given back"
         )
 
 
@@ -73,12 +76,9 @@ def pair(session: Session, line: ReconciliationException, payment: Payment, *, i
             is_adopted=is_adopted,
         )
     )
-    session.flush()
 
 
-def refuse_unfit_payment(
-    session: Session, line: ReconciliationException, payment: Payment | None
-) -> Payment:
+def refuse_unfit_payment(session: Session, line: ReconciliationException, payment: Payment | None) -> Payment:
     """The payment, where the line may be it; raises NotPossible with the reason where not."""
     if payment is None or payment.gateway != line.gateway:
         raise NotPossible(f"There is no such payment at {line.gateway}")
@@ -116,37 +116,76 @@ def adopt(session: Session, line: ReconciliationException, *, actor: str, reason
 
     line: open and locked. Nobody is told: no client asked for this payment. Raises NotPossible.
     """
+    made, refused = adopt_many(session, [(line, reason)], actor=actor)
+    if refused:
+        raise NotPossible(refused[line.id])
+    return made[line.id]
+
+
+def adopt_many(
+    session: Session, wanted: Sequence[tuple[ReconciliationException, str]], *, actor: str
+) -> tuple[dict[int, Payment], dict[int, str]]:
+    """The same for many lines, each with its reason: a handful of statements for all.
+
+    Returns the payments, and why a line was not taken over, both by the exception's number.
+    """
+    references = {line.reference for line, _ in wanted}
+    pairs = sa.select(HandMatch.gateway, HandMatch.reference).where(HandMatch.reference.in_(references))
+    taken = {(gateway, reference) for gateway, reference in session.execute(pairs)}
+    known = set(session.scalars(sa.select(Payment.reference).where(Payment.reference.in_(references))))
+    made: dict[int, Payment] = {}
+    refused: dict[int, str] = {}
+    for line, _ in wanted:
+        try:
+            _refuse_unadoptable(line)
+            if (line.gateway, line.reference) in taken:
+                refuse_taken_line(session, line)
+            if line.reference in known:
+                raise NotPossible(
+                    f"Our ledger has the reference {line.reference} already: match it, or explain it"
+                )
+        except NotPossible as why:
+            refused[line.id] = str(why)
+            continue
+        known.add(str(line.reference))
+        made[line.id] = _payment_of(line)
+    session.add_all(made.values())
+    session.flush()
+    adopted = [(line, reason, made[line.id]) for line, reason in wanted if line.id in made]
+    session.add_all(
+        PaymentEvent(
+            payment_id=payment.id,
+            cause="adoption",
+            source=f"exception {line.id}",
+            to_status="paid",
+            effective_at=payment.paid_at,
+            note=f"Taken over from the report of {line.business_date} by {actor}: {reason}",
+        )
+        for line, reason, payment in adopted
+    )
+    for line, _, payment in adopted:
+        pair(session, line, payment, is_adopted=True)
+    session.flush()
+    return made, refused
+
+
+def _refuse_unadoptable(line: ReconciliationException) -> None:
     refuse_unfit_line(line)
-    refuse_taken_line(session, line)
-    minor, currency = int(line.found["amount_minor"]), line.found["currency"]
-    if currency == "IDR" and minor % WHOLE:
+    if line.found["currency"] == "IDR" and int(line.found["amount_minor"]) % WHOLE:
         raise NotPossible("Our ledger holds whole rupiah: explain this line, or have the money given back")
-    if not line.reference or not re.fullmatch(REFERENCE, line.reference):
+    if not re.fullmatch(REFERENCE, line.reference or ""):
         raise NotPossible("Its reference cannot be one of our ledger: match it with the payment that it is")
-    if session.scalar(sa.select(Payment.id).filter_by(reference=line.reference)) is not None:
-        raise NotPossible(f"Our ledger has the reference {line.reference} at another gateway")
+
+
+def _payment_of(line: ReconciliationException) -> Payment:
     paid_at = datetime.fromisoformat(line.found["at"])
-    made = Payment(
+    return Payment(
         reference=line.reference,
         gateway=line.gateway,
         gateway_reference=line.gateway_reference,
-        amount_minor=minor,
-        currency=currency,
+        amount_minor=int(line.found["amount_minor"]),
+        currency=line.found["currency"],
         status="paid",
         created_at=paid_at,
         paid_at=paid_at,
     )
-    session.add(made)
-    session.flush()
-    session.add(
-        PaymentEvent(
-            payment_id=made.id,
-            cause="adoption",
-            source=f"exception {line.id}",
-            to_status="paid",
-            effective_at=paid_at,
-            note=f"Taken over from the report of {line.business_date} by {actor}: {reason}",
-        )
-    )
-    pair(session, line, made, is_adopted=True)
-    return made

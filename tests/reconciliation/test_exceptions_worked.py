@@ -193,7 +193,7 @@ def test_amounts_that_changed_since_it_was_asked_are_not_written_off(tmp_path: P
     asked = ended(of_class("amount_mismatch").id, "write_off").approval
     changed = [line("R-LESS", 1_000) if one.reference == "R-LESS" else one for one in report]
     run_day(tmp_path, [changed])
-    with pytest.raises(NotOpen, match="has other amounts than when it was asked: refuse this one, and ask anew"):
+    with pytest.raises(NotOpen, match="has other amounts than when it was asked: refuse this one"):
         decide(asked)
     assert of_class("amount_mismatch").state == "open"
     with unit_of_work() as session:
@@ -405,7 +405,8 @@ def test_of_two_charges_the_later_one_is_proposed_to_be_given_back(tmp_path: Pat
         found = exceptions.search(session, class_="duplicate_at_gateway")
         suggested = {one.reference: proposals(session, one) for one in found}
     (first,), (second,) = suggested["R-1"], suggested["R-2"]
-    assert (first.action, first.amount_minor, first.target["gateway_reference"]) == ("refund", 10_000_000, "G-X")
+    assert (first.action, first.amount_minor) == ("refund", 10_000_000)
+    assert first.target["gateway_reference"] == "G-X"
     assert second.target["gateway_reference"] == "G-R-2"
     assert first.target["payment_id"] == str(the_payment("R-1").id)
 

@@ -1,4 +1,4 @@
-"""Exceptions that people work: more ends, what a second person is asked, lines paired by hand, money at risk."""
+"""Exceptions that people work: more ends, questions to a second one, lines paired by hand, money at risk."""
 
 from alembic import op
 
