@@ -30,7 +30,7 @@ AMOUNTS = ("ledger_amount", "report_amount", "at_risk")
 NEEDED = ("exception", "ledger_amount", "report_amount", "action", "reason")
 ACTIONS = ("explain", "write_off", "adopt")
 MOST_ROWS = 100_000
-LARGEST = 16 * 1024 * 1024  # bytes of an uploaded sheet
+LARGEST = 128 * 1024 * 1024  # bytes of an uploaded sheet, once unpacked
 LISTED = 1_000
 _PAGE = 5_000
 _NUMBER = re.compile(r"[0-9]{1,18}(\.0+)?")
@@ -118,7 +118,7 @@ def as_texts(row: dict[str, Any]) -> list[str]:
 def read(path: Path, name: str, scratch: Path) -> list[Row]:
     """The rows of an uploaded CSV or XLSX; raises UnusableFile where it is no such sheet."""
     table = open_table(
-        path, name, required=[{one} for one in NEEDED], size_limit=LARGEST * 8, scratch=scratch
+        path, name, required=[{one} for one in NEEDED], size_limit=LARGEST, scratch=scratch
     )
     places = columns_of(table, {one: {one} for one in NEEDED})
     formulas = formula_cells(path, name) if table.sheet is not None else set()
