@@ -14,7 +14,21 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 
-from api import approvals, callbacks, docs, health, openapi, pages, payments, problems, processes, refunds
+from api import (
+    approvals,
+    callbacks,
+    docs,
+    exception_sheet,
+    exceptions,
+    health,
+    openapi,
+    pages,
+    payments,
+    problems,
+    processes,
+    reconciliations,
+    refunds,
+)
 from api.addresses import PlainAddress
 from api.courier import Courier
 from api.desk import Desk
@@ -80,7 +94,19 @@ app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
 app.add_middleware(Front, intake=lambda: app.state.intake)
 problems.install(app)
-for _part in (health, payments, refunds, approvals, callbacks, processes, pages):
+_PARTS = (
+    health,
+    payments,
+    refunds,
+    approvals,
+    callbacks,
+    processes,
+    pages,
+    reconciliations,
+    exception_sheet,
+    exceptions,
+)
+for _part in _PARTS:
     app.include_router(_part.router)
 openapi.complete(app)
 docs.mount(app)

@@ -40,7 +40,14 @@ KINDS: dict[str, Kind] = {
     "not-refundable": Kind(409, "Only a paid payment can be refunded; this is pending."),
     "already-decided": Kind(409, "It was approved already, by client:finance on 25 Nov 11:04 WIB."),
     "approval-expired": Kind(409, "It expired on 28 Nov 11:00 WIB; ask for it again."),
-    "too-large": Kind(413, "A request may have 1 MiB at most."),
+    "not-open": Kind(409, "Exception 4711 is explained already."),
+    "awaits-approval": Kind(
+        409,
+        "Exception 4711 waits for a second person's word already: client:finance asked to have it written "
+        "off. Have approval 019ab1c2-8a01-7d02-8d11-3f0c2b7a9e10 decided first.",
+    ),
+    "not-possible": Kind(409, "It puts no money at risk, so there is nothing to write off: explain it."),
+    "too-large": Kind(413, "A request may have 1 MiB at most; a sheet 16 MiB."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),
     "invalid-request": Kind(422, "body.amount: Input should be greater than 0", "body.amount"),
     "invalid-cursor": Kind(422, "Give a `next_cursor` as it was, or none for the first page."),
@@ -78,6 +85,10 @@ KINDS: dict[str, Kind] = {
         "new refund.",
         "body.refund_key",
     ),
+    "unusable-sheet": Kind(
+        422, "the sheet, line 1: the header lacks the columns action, reason. Nothing was done."
+    ),
+    "sheet-refused": Kind(422, "Nothing was done: 1 of 46 filled rows cannot be worked.", "row 7"),
     "too-many-requests": Kind(
         429, "The client platform may make 30,000 requests a minute; try again in 7 s.", retry_after=7
     ),

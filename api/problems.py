@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from api.headers import secure
 from api.problem_kinds import KINDS, MEDIA_TYPE, TYPE, title
@@ -111,7 +112,19 @@ def _on_http(request: Request, error: Exception) -> Response:
     detail = "There is nothing under this address." if error.status_code == 404 else f"{error.detail}."
     problem = Problem(_BY_STATUS.get(error.status_code, "bad-request"), detail)
     problem.headers = dict(error.headers or {})
+    if error.status_code == 405:
+        problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return _answer(request, problem)
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be done at this address; the framework names the methods of one route only."""
+    fitting = (
+        route.methods or set()
+        for route in request.app.router.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return set().union(*fitting)
 
 
 def _on_invalid(request: Request, error: Exception) -> Response:

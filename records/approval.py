@@ -29,7 +29,8 @@ _ACTOR = re.compile(r"(client|operator):([A-Za-z0-9._@'-][A-Za-z0-9 ._@'-]{0,63}
 
 class Approval(Base):
     """One question to a second person. summary: what is asked, in words, nothing personal. subject_id: the
-    refund's id, or the exception's number. requested_by, decided_by: `client:<name>` or `operator:<name>`."""
+    refund's id, or that of the request about exceptions. requested_by, decided_by: `client:<name>` or
+    `operator:<name>`."""
 
     __tablename__ = "approvals"
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))

@@ -6,9 +6,11 @@ from records.approval import Approval
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.db import Base
+from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
 from records.files import KeptFile
 from records.gateway_token import GatewayToken
+from records.hand_match import HandMatch
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent
 from records.platform_events import PlatformEvent
@@ -22,7 +24,10 @@ __all__ = [
     "Base",
     "Client",
     "ExceptionEvent",
+    "ExceptionRequest",
+    "ExceptionRequestItem",
     "GatewayToken",
+    "HandMatch",
     "IdempotencyKey",
     "KeptFile",
     "Notification",
