@@ -1,7 +1,7 @@
 """The HTTP API: payments and what gateways tell of them, processes, health, and the pages of finance.
 
-It listens on loopback (the stack sees to that). Programs sign in with API keys; the
-pages have no sign-in yet.
+It listens on loopback (the stack sees to that). Programs sign in with API keys, people at the console with
+a client's key; the pages of statements have no sign-in yet.
 """
 
 import gc
@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from api import (
     approvals,
     callbacks,
+    console,
     docs,
     exception_sheet,
     exceptions,
@@ -108,5 +109,6 @@ _PARTS = (
 )
 for _part in _PARTS:
     app.include_router(_part.router)
+console.mount(app)
 openapi.complete(app)
 docs.mount(app)

@@ -17,6 +17,7 @@ from common import clock, money
 from records import approval, idempotency
 from records.approval import Approval
 from records.db import unit_of_work
+from records.exceptions import NotOpen, NotPossible
 
 router = APIRouter(prefix="/api/v1/approvals", tags=["approvals"])
 
@@ -36,6 +37,8 @@ _DECISION = described(
     "already-decided",
     "approval-expired",
     "own-request",
+    "not-open",
+    "not-possible",
     "idempotency-key-reused",
     *OURS,
     *REFUSALS,
@@ -126,6 +129,9 @@ def _decide(
         except approval.NotDecided as refused:
             slug = next(slug for kind, slug in _PROBLEMS if isinstance(refused, kind))
             raise Problem(slug, f"{refused}.") from None
+        except (NotOpen, NotPossible) as undone:
+            slug = "not-open" if isinstance(undone, NotOpen) else "not-possible"
+            raise Problem(slug, f"{undone}.") from None
         return _shown(word)
 
 

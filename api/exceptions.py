@@ -106,16 +106,13 @@ def list_exceptions(
     cursor: Cursor = None,
 ) -> Exceptions:
     """Differences between reports and our ledger, open ones where no other state is asked for."""
-    after = None
-    if cursor is not None:
-        packed = cursors.place(cursor).bytes
-        after = exception_list.Place(_number(packed[:8]), _number(packed[8:]))
+    after = None if cursor is None else place_of(cursor)
     with unit_of_work() as session:
         found = exception_list.page(session, which, order, after=after, limit=limit + 1)
         waiting = awaited(session, [one.id for one in found[:limit]])
     page = [ExceptionShown.model_validate(shown(one, waiting.get(one.id))) for one in found[:limit]]
     return Exceptions(
-        items=page, next_cursor=_cursor(found[limit - 1], order) if len(found) > limit else None
+        items=page, next_cursor=cursor_after(found[limit - 1], order) if len(found) > limit else None
     )
 
 
@@ -213,7 +210,13 @@ def _read(exception_id: int) -> ExceptionWithHistory:
         return with_history(found, waiting, proposals(session, found), exceptions.history(session, found.id))
 
 
-def _cursor(found: ReconciliationException, order: Order) -> str:
+def place_of(cursor: str) -> exception_list.Place:
+    """The place that a cursor means; raises a 422 problem for what is no cursor."""
+    packed = cursors.place(cursor).bytes
+    return exception_list.Place(_number(packed[:8]), _number(packed[8:]))
+
+
+def cursor_after(found: ReconciliationException, order: Order) -> str:
     """The place after this one, in the form of all our cursors."""
     place = exception_list.place(found, order)
     packed = place.key.to_bytes(8, "big", signed=True) + place.id.to_bytes(8, "big", signed=True)

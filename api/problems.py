@@ -78,8 +78,9 @@ def install(app: FastAPI) -> None:
 def _answer(request: Request, problem: Problem) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.startswith("/api/"):
+        is_console = request.url.path.startswith("/console")
         return page(
-            "problem.html",
+            "console/problem.html" if is_console else "problem.html",
             status=problem.status,
             headers=problem.headers,
             title=problem.title,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from checkout import refund
-from records import approval
+from records import approval, exception_work
 from records.approval import Approval
 
 
@@ -20,11 +20,21 @@ class Effect:
     decided: Callable[[Session, Approval], None]
 
 
-EFFECTS: dict[str, Effect] = {"refund": Effect(refund.hold, refund.decided)}
+def _exceptions(session: Session, word: Approval) -> None:
+    exception_work.decided(session, word)
+
+
+EFFECTS: dict[str, Effect] = {
+    "refund": Effect(refund.hold, refund.decided),
+    "exception": Effect(exception_work.hold, _exceptions),
+}
 
 
 def decide(session: Session, approval_id: UUID, *, by: str, approve: bool, reason: str) -> Approval:
-    """Approve or refuse, by the named actor; two at once have one effect. Raises NotDecided."""
+    """Approve or refuse, by the named actor; two at once have one effect.
+
+    Raises NotDecided, and for exceptions NotOpen or NotPossible where nothing is left that it could do.
+    """
     asked = session.get(Approval, approval_id)
     effect = EFFECTS[asked.subject] if asked is not None else None
     if asked is not None and effect is not None:

@@ -71,6 +71,13 @@ def page(
     return list(session.scalars(query.limit(limit)))
 
 
+def totals(session: Session, which: Filter) -> tuple[int, int]:
+    """How many they are, and how much money they put at risk."""
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(_E.risk_minor), 0))
+    count, risk = session.execute(query.where(*_conditions(which))).one()
+    return count, int(risk)
+
+
 def place(found: ReconciliationException, order: Order) -> Place:
     """The place after this exception, in that order."""
     return Place(found.risk_minor if order == "risk" else (found.business_date - _EPOCH).days, found.id)

@@ -148,6 +148,13 @@ def of_approval(session: Session, asked: Approval) -> tuple[ExceptionRequest, li
     return made, list(session.scalars(items.order_by(ExceptionRequestItem.exception_id)))
 
 
+def numbers(session: Session, request_id: str) -> list[int]:
+    """The numbers of the exceptions that a request is about."""
+    item = ExceptionRequestItem
+    found = sa.select(item.exception_id).where(item.request_id == UUID(request_id))
+    return list(session.scalars(found.order_by(item.exception_id)))
+
+
 def remark(session: Session, remarks: Iterable[tuple[int, str]], actor: str) -> None:
     """Add to the histories of open exceptions what moved nothing."""
     rows = [

@@ -102,6 +102,27 @@ def _ask_for_match(
     return Outcome(found.id, found.state, asked, ours.id)
 
 
+def possible(found: ReconciliationException) -> list[str]:
+    """What can be asked for here, as far as the exception alone can tell: the first of ACTIONS first."""
+    if found.state != "open":
+        return []
+    refusals = {
+        "write_off": refuse_write_off,
+        "match": hand_match.refuse_unfit_line,
+        "adopt": hand_match.refuse_unadoptable,
+    }
+
+    def fits(action: str) -> bool:
+        try:
+            if action in refusals:
+                refusals[action](found)
+        except NotPossible:
+            return False
+        return True
+
+    return [action for action in ACTIONS if fits(action)]
+
+
 def refuse_write_off(found: ReconciliationException) -> None:
     """Raises NotPossible where there is nothing to write off, or not yet."""
     if found.class_ == "timing":
@@ -111,6 +132,11 @@ def refuse_write_off(found: ReconciliationException) -> None:
         )
     if not found.risk_minor:
         raise NotPossible("It puts no money at risk, so there is nothing to write off: explain it")
+
+
+def hold(session: Session, request_id: str) -> None:
+    """Lock the exceptions that a decision about this request changes."""
+    locked_many(session, exception_requests.numbers(session, request_id))
 
 
 def decided(session: Session, asked: Approval) -> Decided:

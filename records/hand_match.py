@@ -137,7 +137,7 @@ def adopt_many(
     refused: dict[int, str] = {}
     for line, _ in wanted:
         try:
-            _refuse_unadoptable(line)
+            refuse_unadoptable(line)
             if (line.gateway, line.reference) in taken:
                 refuse_taken_line(session, line)
             if line.reference in known:
@@ -169,7 +169,8 @@ def adopt_many(
     return made, refused
 
 
-def _refuse_unadoptable(line: ReconciliationException) -> None:
+def refuse_unadoptable(line: ReconciliationException) -> None:
+    """Raises NotPossible where the line cannot become a payment of our ledger as it is."""
     refuse_unfit_line(line)
     if line.found["currency"] == "IDR" and int(line.found["amount_minor"]) % WHOLE:
         raise NotPossible("Our ledger holds whole rupiah: explain this line, or have the money given back")

@@ -5,6 +5,7 @@ from typing import Any
 from records.approval import Approval
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
+from records.console_session import ConsoleSession
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -23,6 +24,7 @@ __all__ = [
     "Approval",
     "Base",
     "Client",
+    "ConsoleSession",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",

@@ -1,11 +1,6 @@
-"""What people see: the form in the Prefect UI, the run that it starts, the statement page it leads to.
-
-With SCREENSHOTS_TO=FOLDER the pictures are kept there (those of the docs were made so).
-"""
+"""What people see: the form in the Prefect UI, the run that it starts, the statement page it leads to."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from chromium import needs_chromium, picture
 from stack_at_work import Up, a_home, environment_for, wait_until
 
 from common import clock
@@ -22,13 +18,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-QUIET += ["--disable-background-networking", "--disable-component-update"]
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine; on Debian `make browser` installs it"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -52,21 +43,6 @@ def stack() -> Iterator[dict[str, Any]]:
         made = jembatan("clients", "create", "tests", "--scope", "processes:read", "--json")
         yield record | {"api_key": json.loads(made)["api_key"]}
         up.stop()
-
-
-@pytest.fixture
-def page() -> Iterator["Page"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser.new_page(viewport={"width": 1280, "height": 1100})
-        browser.close()
-
-
-def picture(page: "Page", name: str, tmp_path: Path) -> None:
-    folder = Path(os.environ.get("SCREENSHOTS_TO", tmp_path))
-    page.screenshot(path=folder / f"{name}.png")
 
 
 def test_a_run_started_from_the_form_reaches_its_statement(
