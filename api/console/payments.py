@@ -47,7 +47,7 @@ class Given:
 @router.get("/payments")
 def find(visitor: Reader, reference: str = "") -> Response:
     """The payment of that reference, where there is one."""
-    reference = reference.strip()
+    reference = reference.replace("\0", "").strip()
     with unit_of_work() as session:
         found = (
             session.scalar(sa.select(Payment.id).where(Payment.reference == reference)) if reference else None

@@ -148,16 +148,20 @@ async def read_form(request: Request) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if kind != "application/x-www-form-urlencoded" or len(body) > LARGEST_FORM:
-        raise Turned(400, "Form not read", "This form cannot be read. Nothing was done. Open the page again.")
+        raise _not_read()
     try:
         pairs = parse_qsl(
             body.decode(), keep_blank_values=True, max_num_fields=_FIELDS_AT_MOST, errors="strict"
         )
     except ValueError:
-        raise Turned(
-            400, "Form not read", "This form cannot be read. Nothing was done. Open the page again."
-        ) from None
+        raise _not_read() from None
+    if any("\0" in value for _, value in pairs):
+        raise _not_read()
     return Form({name: value.replace("\r\n", "\n").strip() for name, value in pairs})
+
+
+def _not_read() -> Turned:
+    return Turned(400, "Form not read", "This form cannot be read. Nothing was done. Open the page again.")
 
 
 def _not_ours() -> Turned:
