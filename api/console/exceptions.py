@@ -51,7 +51,7 @@ def listed(visitor: Reader, request: Request) -> HTMLResponse:
         page = found[:PER_PAGE]
         waiting = exception_requests.awaited(session, [one.id for one in page])
         count, at_risk = exception_list.totals(session, filters.which)
-    return shown(
+    answer = shown(
         "exceptions.html",
         visitor,
         filters=filters,
@@ -62,6 +62,8 @@ def listed(visitor: Reader, request: Request) -> HTMLResponse:
         next=filters.address(cursor=cursor_after(page[-1], filters.order)) if len(found) > PER_PAGE else None,
         is_first=after is None,
     )
+    answer.headers["HX-Push-Url"] = filters.address()  # what htmx puts into the browser's address line
+    return answer
 
 
 @router.get("/exceptions/{number:int}")

@@ -83,9 +83,8 @@ def cookie_name(request: Request) -> str:
 
 
 def is_https(request: Request) -> bool:
-    """Whether the browser reaches us over HTTPS; a proxy in front may have taken that off."""
-    if _is_loopback(request.url.hostname):
-        return request.url.scheme == "https"
+    """Whether the browser reaches us over HTTPS; a proxy in front may have taken that off, and may call us by
+    another name. (Browsers take such a cookie from loopback too.)"""
     return request.url.scheme == "https" or (settings().public_url or "").startswith("https://")
 
 
@@ -208,9 +207,11 @@ def _to_sign_in(request: Request, _error: Exception) -> Response:
     return RedirectResponse(address, 303)
 
 
-def _turned(_request: Request, error: Exception) -> Response:
+def _turned(request: Request, error: Exception) -> Response:
     assert isinstance(error, Turned)
-    return page("console/problem.html", status=error.status, title=error.title, detail=error.detail)
+    visitor = signed_in(request)
+    who = {"visitor": visitor} if visitor is not None else {}
+    return page("console/problem.html", status=error.status, title=error.title, detail=error.detail, **who)
 
 
 def shown(template: str, visitor: Visitor, *, status: int = 200, **values: Any) -> HTMLResponse:
