@@ -20,7 +20,8 @@ from fastapi.security.base import SecurityBase
 
 from api.problems import Problem
 from records import client as clients
-from records.client import SCOPES, Caller, allows
+from records.client import SCOPES, allows
+from records.client import Caller as Caller  # what the routes call it
 from records.db import at_once
 
 # When each client called within the last minute. Counted in this process alone: several API processes let a

@@ -1,7 +1,7 @@
 """The HTTP API: payments and what gateways tell of them, processes, health, and the pages of finance.
 
-It listens on loopback (the stack sees to that). Programs sign in with API keys; the
-pages have no sign-in yet.
+It listens on loopback (the stack sees to that). Programs sign in with API keys, people at the console with
+a client's key; the pages of statements have no sign-in yet.
 """
 
 import gc
@@ -14,7 +14,22 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 
-from api import callbacks, docs, health, openapi, pages, payments, problems, processes
+from api import (
+    approvals,
+    callbacks,
+    console,
+    docs,
+    exception_sheet,
+    exceptions,
+    health,
+    openapi,
+    pages,
+    payments,
+    problems,
+    processes,
+    reconciliations,
+    refunds,
+)
 from api.addresses import PlainAddress
 from api.courier import Courier
 from api.desk import Desk
@@ -80,7 +95,20 @@ app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
 app.add_middleware(Front, intake=lambda: app.state.intake)
 problems.install(app)
-for _part in (health, payments, callbacks, processes, pages):
+_PARTS = (
+    health,
+    payments,
+    refunds,
+    approvals,
+    callbacks,
+    processes,
+    pages,
+    reconciliations,
+    exception_sheet,
+    exceptions,
+)
+for _part in _PARTS:
     app.include_router(_part.router)
+console.mount(app)
 openapi.complete(app)
 docs.mount(app)

@@ -39,10 +39,16 @@ class Chart:
         return ROW * len(self.bars)
 
 
-def chart(id: str, title: str, rows: Sequence[tuple[str, int, int, str]]) -> Chart | None:
-    """A chart of rows (label, whole, open part, value in words); None where every row is zero."""
-    most = max((whole for _, whole, _, _ in rows), default=0)
-    if not most:
+def chart(
+    id: str, title: str, rows: Sequence[tuple[str, int, int, str]], longest: int | None = None
+) -> Chart | None:
+    """A chart of rows (label, whole, open part, value in words); None where every row is zero.
+
+    longest: what the whole width stands for, where several charts share a scale; else the largest row.
+    """
+    largest = max((whole for _, whole, _, _ in rows), default=0)
+    most = longest or largest
+    if not largest:
         return None
 
     def length(value: int) -> float:

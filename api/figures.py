@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from records.classes import NO_EXCEPTION
-from records.exceptions import RISK, ReconciliationException
+from records.exceptions import ReconciliationException
 from records.reconciliation import Reconciliation
 
 _E = ReconciliationException
@@ -16,7 +16,7 @@ _IS_OPEN = _E.state == "open"
 _COUNTS = (
     sa.func.count().label("listed"),
     sa.func.count().filter(_IS_OPEN).label("open"),
-    sa.func.coalesce(sa.func.sum(RISK).filter(_IS_OPEN), 0).label("at_risk"),
+    sa.func.coalesce(sa.func.sum(_E.risk_minor).filter(_IS_OPEN), 0).label("at_risk"),
 )
 
 
@@ -48,7 +48,7 @@ def by_statement(session: Session, run_ids: Sequence[UUID]) -> dict[UUID, Figure
 def open_by_gateway(session: Session) -> list[tuple[str, str, int, int]]:
     """Gateway, class, number and money at risk of everything that is open, on whatever day."""
     rows = session.execute(
-        sa.select(_E.gateway, _E.class_, sa.func.count(), sa.func.coalesce(sa.func.sum(RISK), 0))
+        sa.select(_E.gateway, _E.class_, sa.func.count(), sa.func.coalesce(sa.func.sum(_E.risk_minor), 0))
         .where(_IS_OPEN, _E.class_.not_in(NO_EXCEPTION))
         .group_by(_E.gateway, _E.class_)
     )

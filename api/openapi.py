@@ -8,11 +8,34 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.access import SCHEME
+from api.exception_models import (
+    Ageing,
+    AwaitedApproval,
+    Exceptions,
+    ExceptionShown,
+    ExceptionWithHistory,
+    ProposalShown,
+    Resolve,
+    SheetDone,
+    Step,
+)
 from api.health import Readiness
 from api.pages import StatementFigures
 from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
+from api.reconciliations import Reconciliations
+from api.refund_models import (
+    Approvals,
+    ApprovalWord,
+    RefundAccepted,
+    Refunds,
+    RefundWish,
+    RefundWithHistory,
+    RefusalWord,
+    ShownApproval,
+    ShownRefund,
+)
 
 TAGS = [
     {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
@@ -20,8 +43,11 @@ TAGS = [
         "name": "callbacks",
         "description": "Where wallets tell us what became of a payment, with a signature of theirs.",
     },
+    {"name": "refunds", "description": "Give money back, once, and see how far it has come."},
+    {"name": "approvals", "description": "What waits for a second person's word."},
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
     {"name": "reconciliations", "description": "The statements of finance, as pages and in figures."},
+    {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
@@ -29,7 +55,10 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 42
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Process, Processes,
-    StatementFigures, Readiness,
+    StatementFigures, Readiness, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    ShownApproval, Approvals, ApprovalWord, RefusalWord,
+    StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
+    SheetDone, Step, ExceptionShown, ExceptionWithHistory,
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from records.db import unit_of_work
 from records.reconciliation import Reconciliation
 
 Rupiah = Annotated[str, Field(pattern=r"^-?\d+\.\d\d$", examples=["1245000.00"])]
-_EXAMPLE: JsonDict = {
+STATEMENT_EXAMPLE: JsonDict = {
     "run_id": "019ab1c2-9c44-7b10-8e0a-6d2f1c3b4a59",
     "gateway": "linkaja",
     "business_date": "2026-11-24",
@@ -78,7 +78,7 @@ class SourceFile(BaseModel):
 class StatementFigures(BaseModel):
     """One reconciliation in figures."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [STATEMENT_EXAMPLE]})
 
     run_id: UUID = Field(description="Names the statement")
     gateway: str = Field(description="The wallet")
@@ -96,7 +96,7 @@ class StatementFigures(BaseModel):
 
 
 router = APIRouter(tags=["reconciliations"])
-RunId = Annotated[UUID, Path(description="Names the statement", examples=[str(_EXAMPLE["run_id"])])]
+RunId = Annotated[UUID, Path(description="Names the statement", examples=[str(STATEMENT_EXAMPLE["run_id"])])]
 _PROBLEMS = described("not-found", *OURS, as_page=True)
 _GONE = "There is no such statement. It may have been mistyped, or belong to another installation."
 

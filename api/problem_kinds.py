@@ -29,6 +29,7 @@ KINDS: dict[str, Kind] = {
     "missing-scope": Kind(
         403, "This needs the scope `payments:write`, which the client reports does not have."
     ),
+    "own-request": Kind(403, "client:platform asked for it: somebody else has to approve."),
     "not-found": Kind(404, "There is nothing under this address."),
     "method-not-allowed": Kind(405, "Method Not Allowed."),
     "still-running": Kind(
@@ -36,7 +37,17 @@ KINDS: dict[str, Kind] = {
     ),
     "reference-taken": Kind(409, "This reference is in use. Take another one.", "body.reference"),
     "not-cancellable": Kind(409, "Only a pending payment can be cancelled; this is paid."),
-    "too-large": Kind(413, "A request may have 1 MiB at most."),
+    "not-refundable": Kind(409, "Only a paid payment can be refunded; this is pending."),
+    "already-decided": Kind(409, "It was approved already, by client:finance on 25 Nov 11:04 WIB."),
+    "approval-expired": Kind(409, "It expired on 28 Nov 11:00 WIB; ask for it again."),
+    "not-open": Kind(409, "Exception 4711 is explained already."),
+    "awaits-approval": Kind(
+        409,
+        "Exception 4711 waits for a second person's word already: client:finance asked to have it written "
+        "off. Have approval 019ab1c2-8a01-7d02-8d11-3f0c2b7a9e10 decided first.",
+    ),
+    "not-possible": Kind(409, "It puts no money at risk, so there is nothing to write off: explain it."),
+    "too-large": Kind(413, "A request may have 1 MiB at most; a sheet 16 MiB."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),
     "invalid-request": Kind(422, "body.amount: Input should be greater than 0", "body.amount"),
     "invalid-cursor": Kind(422, "Give a `next_cursor` as it was, or none for the first page."),
@@ -60,6 +71,24 @@ KINDS: dict[str, Kind] = {
         "This key was used for another request. Take a new key for a new payment.",
         "header.Idempotency-Key",
     ),
+    "refund-too-large": Kind(
+        422,
+        "No more than Rp 100,000 is left: the rest has gone back or is on its way.",
+        "body.amount",
+    ),
+    "partial-refund-not-offered": Kind(
+        422, "linkaja gives back only the whole payment, Rp 150,000.", "body.amount"
+    ),
+    "refund-key-reused": Kind(
+        422,
+        "This key was used for a refund of this payment with another amount or reason. Take a new key for a "
+        "new refund.",
+        "body.refund_key",
+    ),
+    "unusable-sheet": Kind(
+        422, "the sheet, line 1: the header lacks the columns action, reason. Nothing was done."
+    ),
+    "sheet-refused": Kind(422, "Nothing was done: 1 of 46 filled rows cannot be worked.", "row 7"),
     "too-many-requests": Kind(
         429, "The client platform may make 30,000 requests a minute; try again in 7 s.", retry_after=7
     ),
@@ -109,7 +138,8 @@ class ProblemBody(BaseModel):
 
 
 _HEADERS: dict[str, tuple[str, str]] = {
-    "Location": ("string", "Where the payment is to be read from now on"),
+    "Location": ("string", "Where it is to be read from now on"),
+    "Preference-Applied": ("string", "`wait`, where the answer was held for it"),
     "WWW-Authenticate": ("string", "Always `Bearer`"),
     "Retry-After": ("integer", "Seconds until the same request may do better"),
     "RateLimit-Limit": ("integer", "Requests that the client may make in a minute"),

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from api.headers import secure
 from api.problem_kinds import KINDS, MEDIA_TYPE, TYPE, title
@@ -77,8 +78,9 @@ def install(app: FastAPI) -> None:
 def _answer(request: Request, problem: Problem) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
     if wants_page and not request.url.path.startswith("/api/"):
+        is_console = request.url.path.startswith("/console")
         return page(
-            "problem.html",
+            "console/problem.html" if is_console else "problem.html",
             status=problem.status,
             headers=problem.headers,
             title=problem.title,
@@ -111,7 +113,19 @@ def _on_http(request: Request, error: Exception) -> Response:
     detail = "There is nothing under this address." if error.status_code == 404 else f"{error.detail}."
     problem = Problem(_BY_STATUS.get(error.status_code, "bad-request"), detail)
     problem.headers = dict(error.headers or {})
+    if error.status_code == 405:
+        problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
     return _answer(request, problem)
+
+
+def _methods(request: Request) -> set[str]:
+    """What may be done at this address; the framework names the methods of one route only."""
+    fitting = (
+        route.methods or set()
+        for route in request.app.router.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+    )
+    return set().union(*fitting)
 
 
 def _on_invalid(request: Request, error: Exception) -> Response:

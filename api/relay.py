@@ -6,10 +6,11 @@ flow run's key is made of the row. Several relays may live: rows are taken with 
 process_runs` wakes it at once; it also looks by itself every two seconds.
 """
 
+import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -20,13 +21,27 @@ from api import catch_up, prefect_server, sweep
 from api.prefect_server import NotDeployed, PrefectServer, PrefectUnavailable, Refused
 from common import clock
 from common.errors import NotReachable
-from deployments.names import RECONCILE_FLOW, RECONCILE_ON_DEMAND, SWEEP_FLOW, SWEEP_ON_DEMAND
+from deployments.names import (
+    RECONCILE_FLOW,
+    RECONCILE_ON_DEMAND,
+    REFUND_FLOW,
+    REFUND_ON_DEMAND,
+    SWEEP_FLOW,
+    SWEEP_ON_DEMAND,
+)
 from records import process
 from records.db import database_url, unit_of_work
 from records.process import ProcessRun
 
 CHANNEL = "process_runs"
-DEPLOYMENTS = {RECONCILE_FLOW: RECONCILE_ON_DEMAND, SWEEP_FLOW: SWEEP_ON_DEMAND}
+DEPLOYMENTS = {
+    RECONCILE_FLOW: RECONCILE_ON_DEMAND,
+    REFUND_FLOW: REFUND_ON_DEMAND,
+    SWEEP_FLOW: SWEEP_ON_DEMAND,
+}
+# How many runs of a process go into one flow run at most; a flow run for each takes seconds to begin.
+BATCHES = {REFUND_FLOW: 200}
+BATCH_TAG = "batch"
 POLL = 2.0  # seconds between two looks when nobody wakes it
 SWEEP = 15.0
 CATCH_UP = 600.0
@@ -115,13 +130,14 @@ class Relay:
 
 
 def hand_over() -> None:
-    """Make a flow run of each process run that is due, and note it; rows stay locked meanwhile.
+    """Make a flow run of each process run that is due, or of a batch of them, and note it; rows stay locked
+    meanwhile.
 
     Raises PrefectUnavailable or NotDeployed with the rest left as it is.
     """
+    trouble: Exception | None = None
     with unit_of_work() as session:
-        due = process.claim_due(session, clock.now())
-        trouble: Exception | None = None
+        due = process.claim_due(session, clock.now(), but=BATCHES)
         if due:
             with prefect_server.connected() as prefect:
                 for run in due:
@@ -132,8 +148,37 @@ def hand_over() -> None:
                     except PrefectUnavailable as gone:
                         trouble = gone
                         break
+    for name, most in BATCHES.items():
+        while trouble is None and _hand_over_batch(name, most) == most:
+            pass
     if trouble is not None:
         raise trouble
+
+
+def _hand_over_batch(name: str, most: int) -> int:
+    """Make one flow run of what is due of a process, and note it in each row; tells how many those are."""
+    with unit_of_work() as session:
+        runs = process.claim_batch(session, name, clock.now(), most)
+        if not runs:
+            return 0
+        digest = hashlib.sha256("".join(f"{run.id}:{run.attempts} " for run in runs).encode())
+        with prefect_server.connected() as prefect:
+            try:
+                made = prefect.submit(
+                    DEPLOYMENTS[name],
+                    {"processes": [str(run.id) for run in runs]},
+                    key=f"{name}:{digest.hexdigest()}",
+                    name=_name_of(runs),
+                    tag=BATCH_TAG,
+                )
+            except Refused as refused:
+                for run in runs:
+                    _give_to_a_person(session, run, refused)
+                return len(runs)
+        for run in runs:
+            process.submitted(run, made.id)
+    log.info("%d processes (%s) go to flow run %s", len(runs), name, made.id)
+    return len(runs)
 
 
 def _submit(session: Session, prefect: PrefectServer, run: ProcessRun) -> None:
@@ -145,17 +190,27 @@ def _submit(session: Session, prefect: PrefectServer, run: ProcessRun) -> None:
             deployment,
             {name: value for name, value in run.input.items() if value not in (None, "")},
             key=f"{run.process}:{run.id}:{run.attempts}",
-            name=run.key.replace("/", " ")[:_LONGEST_NAME],
+            name=_name_of([run]),
             tag=f"process:{run.id}",
         )
     except Refused as refused:
-        # Left due it would be refused again every two seconds, and hold up those behind it.
-        message = f"{refused}. Check what was asked for; after a correction ask anew"
-        process.finish(session, run.id, "needs_attention", error={"type": "not-accepted", "message": message})
-        log.warning("process %s (%s): %s", run.id, run.process, refused)
+        _give_to_a_person(session, run, refused)
         return
     process.submitted(run, made.id)
     log.info("process %s (%s) goes to flow run %s", run.id, run.process, made.id)
+
+
+def _give_to_a_person(session: Session, run: ProcessRun, refused: Refused) -> None:
+    """Left due it would be refused again every two seconds, and hold up those behind it."""
+    message = f"{refused}. Check what was asked for; after a correction ask anew"
+    process.finish(session, run.id, "needs_attention", error={"type": "not-accepted", "message": message})
+    log.warning("process %s (%s): %s", run.id, run.process, refused)
+
+
+def _name_of(runs: Sequence[ProcessRun]) -> str:
+    """What the flow run is called in the Prefect UI."""
+    name = runs[0].key.replace("/", " ")[:_LONGEST_NAME]
+    return name if len(runs) == 1 else f"{name} and {len(runs) - 1} more"
 
 
 @contextmanager

@@ -28,6 +28,8 @@ _templates.filters |= {
     "minute": words.minute,
     "short_minute": words.short_minute,
     "gateway": words.gateway,
+    "actor": words.actor,
+    "money": lambda minor, currency="IDR": amount(int(minor), currency),
 }
 
 

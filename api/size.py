@@ -7,10 +7,11 @@ from api.problem_kinds import KINDS
 from api.problems import Problem, answered
 
 LARGEST = 1024 * 1024
+LARGER = {"/api/v1/exceptions/sheet": 16 * 1024 * 1024}  # a file, and so more than any message
 
 
 class SizeLimit:
-    """ASGI middleware (plain, so that bodies stay streams): over 1 MiB ends as a 413 problem."""
+    """ASGI middleware (plain, so that bodies stay streams): over 1 MiB, or 16 for a file, ends as a 413."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -20,8 +21,9 @@ class SizeLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
             return
+        largest = LARGER.get(scope["path"], LARGEST)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if announced.isdigit() and int(announced) > LARGEST:
+        if announced.isdigit() and int(announced) > largest:
             await answered(Problem("too-large"))(scope, receive, send)
             return
         seen = 0
@@ -30,7 +32,7 @@ class SizeLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > LARGEST:
+            if seen > largest:
                 # Of all errors FastAPI lets only this one through while it reads a body.
                 raise HTTPException(413, KINDS["too-large"].detail.rstrip("."))
             return message

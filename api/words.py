@@ -93,6 +93,30 @@ STATES = {
     "settled": "settled by a later report",
     "carried": "carried to the next day",
     "cleared": "no longer found",
+    "refunded": "given back",
+    "matched": "matched by hand",
+    "written_off": "written off",
+}
+AGES = {"1": "0–1 day", "3": "2–3 days", "7": "4–7 days", "30": "8–30 days", "older": "over 30 days"}
+ACTIONS = {
+    "explain": ("Explain", "It is right as it is, and you can say why. Ends at once."),
+    "adopt": ("Take over", "The order is ours: the line becomes a payment of our ledger. Ends at once."),
+    "match": (
+        "Match by hand",
+        "The line is a payment that we have under another reference. A second person decides.",
+    ),
+    "write_off": ("Write off", "The money is given up. A second person decides."),
+}
+APPROVAL_STATES = {"open": "waiting", "approved": "approved", "refused": "refused", "expired": "expired"}
+_REFUND_STATUSES = {
+    "requested": "asked for",
+    "awaiting_approval": "waits for a second person",
+    "approved": "approved, about to be sent",
+    "sent": "sent to the wallet",
+    "accepted": "taken by the wallet, not moved yet",
+    "confirmed": "given back",
+    "refused": "not given back",
+    "unknown": "not known yet: the wallet is asked again",
 }
 PROCESS_STATES = {
     "queued": "waits to be started",
@@ -141,9 +165,20 @@ def status(word: str | None) -> str:
     return _STATUSES.get(word or "", (word or "–").replace("_", " "))
 
 
+def refund_status(word: str) -> str:
+    """How far a refund has come."""
+    return _REFUND_STATUSES.get(word, word.replace("_", " "))
+
+
 def event(text: str) -> str:
     """The reason of an exception's event; a class named at its end is put in plain words."""
     return _CLASS_AT_END.sub(lambda found: f" as “{CLASSES[found[1]].title}”", text)
+
+
+def actor(who: str) -> str:
+    """Who did something: a client or an operator by name, a flow as it is called."""
+    kind, _, name = who.partition(":")
+    return name if kind in ("client", "operator") and name else who
 
 
 def day(value: date) -> str:

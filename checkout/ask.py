@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from checkout import timetable
+from checkout import refunds_told, timetable
 from checkout.gateways import gateway, share
 from common import clock, money
 from common.errors import ProviderError
@@ -94,8 +94,9 @@ def settle(session: Session, payment_id: UUID, said: ChargeStatus, *, cause: str
         return "same"
     if found.gateway_reference is None and said.gateway_reference is not None:
         found.gateway_reference = said.gateway_reference
-    if said.refunded_minor is not None and said.state in ("partially_refunded", "refunded"):
-        found.refunded_minor = min(said.refunded_minor, found.amount_minor)
+    if to_status in ("partially_refunded", "refunded"):
+        is_new = refunds_told.settle(session, found, said, cause=cause, source=source)
+        return "moved" if is_new else "same"
     moved = payment.apply(
         session,
         found,

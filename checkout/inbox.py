@@ -30,6 +30,7 @@ _ORDER = {
     )
 }
 CAUSE = "notification"
+_WENT_BACK = frozenset({"partially_refunded", "refunded"})
 LAGS_AT_MOST = 10  # questions, over half an hour
 
 
@@ -84,13 +85,13 @@ def _apply(session: Session, left: list[Notification], found: Payment, asked: As
         now = session.get_one(Payment, found.id, with_for_update=True, populate_existing=True)
         one.payment_id = now.id
         was_answered = asked is not None and asked.said is not None
-        if was_answered and asked is not None and (one.confirm or _contradicts(one, now)):
+        if was_answered and asked is not None and _must_ask(one, now):
             _close(session, one, now, asked)
         elif not _moves(one, now):
             notification.worked(one, now.id, f"changed nothing: the payment was {now.status} already")
         elif _is_being_made(one, now):
             notification.again_later(one, "the charge is being made", clock.now() + timedelta(seconds=2))
-        elif not one.confirm and not _contradicts(one, now):
+        elif not _must_ask(one, now):
             _take(session, one, now)
         elif asked is None:
             notification.again_later(one, "the gateway has to be asked first")
@@ -152,6 +153,10 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
         )
         notification.worked(one, now.id, "moved to reversed")
         return
+    if one.claimed in _WENT_BACK and asked.said.state in _WENT_BACK:
+        verdict = f"the gateway was asked for its refunds; the payment is {now.status}"
+        notification.worked(one, now.id, verdict)
+        return
     agrees = one.claimed == now.status
     verdict = "confirmed" if agrees else f"not confirmed: the gateway's status is {asked.said.word}"
     notification.worked(one, now.id, f"{verdict}; the payment is {now.status}")
@@ -182,14 +187,21 @@ def _difference(one: Notification, found: Payment) -> str | None:
 
 def _needs_answer(one: Notification, found: Payment) -> bool:
     """Whether the gateway must be asked before this claim can be dealt with."""
-    must = one.confirm or _contradicts(one, found)
-    return must and _moves(one, found) and not _is_being_made(one, found)
+    return _must_ask(one, found) and _moves(one, found) and not _is_being_made(one, found)
+
+
+def _must_ask(one: Notification, found: Payment) -> bool:
+    """Whether the claim alone moves nothing. That money went back is no more than a hint: of which refund,
+    how much, and whether the bank has moved it, the gateway's status says."""
+    return one.confirm or one.claimed in _WENT_BACK or _contradicts(one, found)
 
 
 def _moves(one: Notification, found: Payment) -> bool:
     """Whether a claim could change anything, if it were true; most repeated and late ones could not."""
     if one.claimed in ("cancelled", "denied") and found.status in PAID:
         return True
+    if one.claimed in _WENT_BACK and found.status == "partially_refunded":
+        return True  # it may be about another refund than the one before
     return bool(route(found.status, one.claimed, is_confirmed=True))
 
 

@@ -13,6 +13,18 @@ OVER = timedelta(days=1)
 # A charge may reach the gateway after we have lost the connection: what it does not know right after the
 # end may still turn up.
 ARRIVAL_GRACE = timedelta(minutes=2)
+# What a process says while it waits for the bank.
+NOT_MOVED_YET = {
+    "type": "not-moved-yet",
+    "message": "The gateway has taken the refund; the bank has not moved the money yet",
+}
+# A refund is followed as long as its key means the same refund to the gateway. Source: Midtrans, Refund.
+FOLLOWED_FOR = timedelta(days=7)
+SOONEST_AFTER_REFUND, LATEST_AFTER_REFUND = timedelta(seconds=20), timedelta(hours=1)
+# Somebody has to fill the merchant's balance: minutes do not matter, and a worker is not held.
+BALANCE_LOOKED_AT = timedelta(minutes=30)
+# A call that lost its answer has reached the gateway by then, or never will.
+IN_FLIGHT = timedelta(minutes=10)
 
 
 def next_question(
@@ -32,6 +44,12 @@ def next_question(
     age = now - created_at
     gap = _between(age / 4, SHORTEST, WHILE_FRESH)
     return now + (gap if age < FRESH else _between(age / 60, WHILE_FRESH, LATER))
+
+
+def next_look_at_refund(now: datetime, since: datetime) -> datetime:
+    """When to ask next for a refund that has not ended, sent at `since`: in growing gaps, hourly at last. The
+    gateway's notification is faster nearly always."""
+    return now + _between((now - since) / 2, SOONEST_AFTER_REFUND, LATEST_AFTER_REFUND)
 
 
 def _between(value: timedelta, least: timedelta, most: timedelta) -> timedelta:

@@ -43,6 +43,10 @@ class Rejected(ProviderError):
     """A final no."""
 
 
+class NotNow(Rejected):
+    """A no that time can mend: the merchant's balance is too low. Nothing happened; again in an hour."""
+
+
 class AuthFailed(ProviderError):
     """Our key, clock or token is wrong: stop and tell a person."""
 

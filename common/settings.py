@@ -3,6 +3,7 @@
 A key value may be the text itself or a path to a file that holds it (container secrets).
 """
 
+from datetime import date, time
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -63,6 +64,12 @@ class Gateway(Service):
     merchant_id: str = ""
     min_amount: int = Field(default=1, ge=1, description="rupiah, the least that may be charged")
     max_amount: int = Field(default=20_000_000, ge=1, description="rupiah, the most that may be charged")
+    settlement_days: int = Field(
+        default=1, ge=0, le=30, description="working days after which the gateway pays out"
+    )
+    cutoff: time | None = Field(
+        default=None, description="WIB; what is paid from then on counts as of the next day"
+    )
     refund_days: int = Field(default=45, ge=0, description="days after which nothing can be given back")
     report: ReportSource = ReportSource()
     tolerance: Decimal = Field(default=Decimal(0), ge=0, description="rupiah by which amounts may differ")
@@ -113,10 +120,16 @@ class Settings(BaseSettings):
     catch_up_days: int = Field(
         default=14, ge=0, le=366, description="how far back a missed night is caught up"
     )
+    extra_holidays: tuple[date, ...] = Field(
+        default=(), description="days on which banks are closed beside the known holidays"
+    )
     retry_seconds: tuple[float, ...] = Field(
         default=(2, 10, 30), description="pauses between tries of a task"
     )
     report_size_limit: int = Field(default=2 * 1024**3, description="bytes of one report once unpacked")
+    refund_approval_above: int = Field(
+        default=1_000_000, ge=0, description="rupiah; a larger refund needs a second person's word"
+    )
     encryption_keys: SecretStr = Field(
         default=SecretStr(""), description="Fernet keys, the newest first; in the sandbox made on first use"
     )

@@ -119,7 +119,8 @@ class ChargeStatus:
 
     state: our word for it; word: the gateway's own word or code; at: when it was paid (aware), where the
     gateway tells. amount_minor, currency: what the gateway took, for comparison with ours before anything
-    moves. refunded_minor: running total that went back, where it tells. raw: the answer, as evidence.
+    moves. refunded_minor: running total that went back, where it tells. refunds: each of its refunds, ours
+    and those made elsewhere; None where it does not list them. raw: the answer, as evidence.
     """
 
     reference: str
@@ -130,6 +131,7 @@ class ChargeStatus:
     currency: str | None = None
     gateway_reference: str | None = None
     refunded_minor: int | None = None
+    refunds: "tuple[RefundStatus, ...] | None" = None
     raw: bytes = field(default=b"", repr=False)
 
 
@@ -260,7 +262,8 @@ class Gateway(Protocol):
         ...
 
     def refund(self, order: RefundOrder) -> RefundStatus:
-        """Ask for money back; the same order again never gives it back twice."""
+        """Ask for money back; the same order again never gives it back twice. Raises NotNow where the
+        merchant's balance is too low: nothing happened, and it can work later."""
         ...
 
     def get_refund(self, order: RefundOrder) -> RefundStatus:

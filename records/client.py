@@ -25,6 +25,7 @@ from records.sealed import seal_json, unseal_json
 AREAS = (
     "payments",
     "refunds",
+    "approvals",
     "reconciliations",
     "exceptions",
     "processes",
@@ -133,11 +134,11 @@ def create(
 def new_key(session: Session, client: Client, expires_at: datetime | None = None) -> NewKey:
     """One more key for a client. Its other keys stay as they are, so that a rotation has no gap."""
     _refuse_revoked(client)
-    key_id = _random(string.ascii_lowercase + string.digits, 12)
+    id_ = _random(string.ascii_lowercase + string.digits, 12)
     secret = _random(string.ascii_letters + string.digits, 43)
-    session.add(ApiKey(id=key_id, client_id=client.id, hash=_hash(secret), expires_at=expires_at))
+    session.add(ApiKey(id=id_, client_id=client.id, hash=_hash(secret), expires_at=expires_at))
     session.flush()
-    return NewKey(key_id, f"jbt_{key_id}_{secret}", expires_at)
+    return NewKey(id_, f"jbt_{id_}_{secret}", expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,11 @@ def find(db: psycopg.Connection, presented: str) -> Caller | Refusal:
     return Caller(client_id, name, tuple(scopes), rate)
 
 
+def key_id(key: str) -> str:
+    """The public part of a key, by which it is listed; also of a text that only looks like one."""
+    return key.removeprefix("jbt_").partition("_")[0]
+
+
 def named(session: Session, name: str) -> Client:
     """The client of that name; raises BadInput where there is none."""
     client = session.scalar(sa.select(Client).where(Client.name == name))
@@ -208,14 +214,14 @@ def revoke_key(session: Session, client: Client, key: str) -> str:
 
     Gives back the id. Raises BadInput where the client has no such key; the message does not repeat it.
     """
-    key_id = key.removeprefix("jbt_").partition("_")[0]
-    found = session.get(ApiKey, key_id, with_for_update=True)
+    named_id = key_id(key)
+    found = session.get(ApiKey, named_id, with_for_update=True)
     if found is None or found.client_id != client.id:
         raise BadInput(
             f"The client {client.name} has no such key; `jembatan clients show {client.name}` lists them"
         )
     found.revoked_at = found.revoked_at or clock.now()
-    return key_id
+    return named_id
 
 
 def set_endpoint(session: Session, client: Client, url: str) -> str:

@@ -13,8 +13,9 @@ from records.classes import CLASSES
 from records.db import Base
 
 _TIME = TIMESTAMP(timezone=True)
-STATES = ("open", "explained", "healed", "settled", "carried", "cleared")
-BY_HAND = ("explained",)  # what a person may make of an open exception
+STATES = (
+    "open", "explained", "healed", "refunded", "matched", "written_off", "settled", "carried", "cleared",
+)  # fmt: skip
 
 
 class NotOpen(Exception):
@@ -23,6 +24,10 @@ class NotOpen(Exception):
     def __init__(self, sentence: str, *, is_unknown: bool = False) -> None:
         self.is_unknown = is_unknown
         super().__init__(sentence)
+
+
+class NotPossible(Exception):
+    """An end that this exception cannot have; says why, and what can be done instead."""
 
 
 class ReconciliationException(Base):
@@ -53,22 +58,13 @@ class ReconciliationException(Base):
     last_run_id: Mapped[UUID]
     opened_at: Mapped[datetime] = mapped_column(_TIME, server_default=sa.text("now()"))
     closed_at: Mapped[datetime | None] = mapped_column(_TIME)
+    # Money that it puts at risk, made by the database from the columns above (migration 0005 has the rule).
+    risk_minor: Mapped[int] = mapped_column(sa.BigInteger, sa.FetchedValue())
 
-
-_E = ReconciliationException
-# Money that an exception puts at risk. Where both sides name an amount in one currency it is what differs,
-# except for a wrong status, where it is all of it; else the larger side.
-RISK: sa.ColumnElement[Any] = sa.case(
-    (_E.class_ == "amount_mismatch", sa.func.abs(_E.ledger_minor - _E.report_minor)),
-    (
-        _E.class_ == "fee_mismatch",
-        sa.func.abs(
-            sa.cast(_E.expected["fee_minor"].astext, sa.BigInteger)
-            - sa.cast(_E.found["fee_minor"].astext, sa.BigInteger)
-        ),
-    ),
-    else_=sa.func.greatest(sa.func.coalesce(_E.ledger_minor, 0), sa.func.coalesce(_E.report_minor, 0)),
-)
+    @property
+    def currency(self) -> str:
+        """The currency of its amounts: ours, where we have the payment."""
+        return str(self.expected.get("currency") or self.found.get("currency") or "IDR")
 
 
 class ExceptionEvent(Base):
@@ -85,19 +81,41 @@ class ExceptionEvent(Base):
     run_id: Mapped[UUID | None]
 
 
-def move(session: Session, exception_id: int, to_state: str, *, actor: str, reason: str) -> None:
-    """End an open exception, with who and why; raises NotOpen where there is nothing to end."""
-    found = session.get(ReconciliationException, exception_id, with_for_update=True)
+def locked(session: Session, exception_id: int) -> ReconciliationException:
+    """The exception as it is now, its row locked until the transaction ends; raises NotOpen if unknown."""
+    found = session.get(ReconciliationException, exception_id, with_for_update=True, populate_existing=True)
     if found is None:
         raise NotOpen(f"There is no exception {exception_id}", is_unknown=True)
+    return found
+
+
+def open_one(session: Session, exception_id: int) -> ReconciliationException:
+    """The same, for one that can be ended; raises NotOpen where there is nothing to end."""
+    found = locked(session, exception_id)
     if found.state != "open":
-        raise NotOpen(f"Exception {exception_id} is {found.state} already")
+        raise NotOpen(f"Exception {exception_id} is {words(found.state)} already")
+    return found
+
+
+def move(session: Session, exception_id: int, to_state: str, *, actor: str, reason: str) -> None:
+    """End an open exception, with who and why; raises NotOpen where there is nothing to end."""
+    found = open_one(session, exception_id)
+    remark(session, exception_id, actor=actor, reason=reason, to_state=to_state)
+    found.state, found.closed_at = to_state, clock.now()
+
+
+def remark(session: Session, exception_id: int, *, actor: str, reason: str, to_state: str = "open") -> None:
+    """Add to the history of an open exception; what moves nothing stays `open` on both sides."""
     session.add(
         ExceptionEvent(
             exception_id=exception_id, actor=actor, from_state="open", to_state=to_state, reason=reason
         )
     )
-    found.state, found.closed_at = to_state, clock.now()
+
+
+def words(state: str) -> str:
+    """The state as it stands in a sentence."""
+    return {"matched": "matched by hand"}.get(state, state.replace("_", " "))
 
 
 def search(

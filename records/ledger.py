@@ -19,7 +19,8 @@ from common import columns
 from common.columns import Checked
 from common.settings import GATEWAYS
 from common.tables import Batch, Table, columns_of, open_table
-from records.payment import PAID, PAYMENT_STATUSES, REFUND_STATUSES
+from records.payment import PAID, PAYMENT_STATUSES
+from records.refund import REFUND_STATUSES
 from records.staging import csv_bytes
 
 REFERENCE = r"^[A-Za-z0-9._~-]{1,32}$"

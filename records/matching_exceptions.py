@@ -75,13 +75,18 @@ WITH before AS (
 INSERT INTO exception_events (exception_id, actor, from_state, to_state, reason, run_id)
 SELECT now.id, 'reconcile-payments', before.state, 'open',
     CASE WHEN before.id IS NULL THEN 'found' WHEN before.state = 'cleared' THEN 'found again'
+         WHEN before.state = 'matched' THEN 'found again: the line that it was matched with is gone'
          ELSE 'found again with other amounts' END, %(run)s
 FROM now LEFT JOIN before USING (identity)
 WHERE before.id IS NULL OR (now.state = 'open' AND before.state <> 'open')"""
 
-# A cleared one that is back is open again; so is one that was explained with other amounts than now.
-_AGAIN: LiteralString = """(e.state = 'cleared' OR (e.state = 'explained' AND
-    (e.ledger_minor, e.report_minor) IS DISTINCT FROM (excluded.ledger_minor, excluded.report_minor)))"""
+# A cleared one that is back is open again; so is one that was explained or written off with other amounts
+# than now, and a payment matched by hand with a line of this very day which is no longer there.
+_AGAIN: LiteralString = """(e.state = 'cleared'
+    OR (e.state IN ('explained', 'written_off') AND
+        (e.ledger_minor, e.report_minor) IS DISTINCT FROM (excluded.ledger_minor, excluded.report_minor))
+    OR (e.state = 'matched' AND EXISTS (SELECT FROM hand_matches h
+        WHERE h.payment_id = e.subject_id AND h.business_date = e.business_date)))"""
 
 _CLOSE: LiteralString = """
 WITH gone AS (

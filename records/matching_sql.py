@@ -19,6 +19,13 @@ DELETE FROM {table} t USING (
           FROM {table}) numbered) ranked
 WHERE t.ctid = ranked.ctid AND nth > 1 RETURNING {amount}"""
 
+# A line that a person has paired with a payment counts as a line of that payment from then on.
+PAIRED_BY_HAND: LiteralString = """
+UPDATE {lines} l SET reference = p.reference
+FROM hand_matches h JOIN payments p ON p.id = h.payment_id
+WHERE h.gateway = %(gateway)s AND NOT l.is_refund AND l.reference = h.reference
+  AND p.reference <> h.reference"""
+
 # References that several lines name, all their lines with them. The hash is a cheap first sieve (sorted:
 # hashing a million groups takes twice as long), the rank below is exact.
 SIEVE: LiteralString = """
@@ -47,18 +54,24 @@ FROM (
 ) ranked WHERE nth > 1"""
 MARK_EXTRA: LiteralString = "UPDATE {lines} l SET is_extra = true FROM extra x WHERE l.ctid = x.place"
 
-# What an earlier day has matched though it was paid on this day (the gateway's clock ran ahead).
+# What an earlier day has matched though it was paid on this day (the gateway's clock ran ahead), or a person
+# has paired with a line of an earlier day.
 EARLY: LiteralString = """
 SELECT o.subject_id FROM reconciliations r
 JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.late_days < 0 AND o.class = 'matched'
 WHERE r.gateway = %(gateway)s AND r.is_current AND r.early_rows > 0
-  AND r.business_date < %(day)s AND r.business_date >= %(day)s - 7"""
+  AND r.business_date < %(day)s AND r.business_date >= %(day)s - 7
+UNION SELECT p.id FROM hand_matches h JOIN payments p ON p.id = h.payment_id
+WHERE h.gateway = %(gateway)s AND h.business_date < %(day)s
+  AND p.paid_at >= %(start)s AND p.paid_at < %(end)s"""
 
-# Items that the day before left as `timing`.
+# Items that the day before left as `timing`, and nobody has paired with a line since.
 YESTERDAY: LiteralString = """
 SELECT o.subject_id FROM reconciliations r
 JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.class = 'timing'
-WHERE r.gateway = %(gateway)s AND r.is_current AND r.business_date = %(day)s - 1"""
+WHERE r.gateway = %(gateway)s AND r.is_current AND r.business_date = %(day)s - 1
+  AND NOT EXISTS (SELECT FROM hand_matches h
+                  WHERE h.payment_id = o.subject_id AND NOT o.is_refund AND h.business_date < %(day)s)"""
 
 # A status that this reconciliation itself has healed counts as it was found: a re-run finds the same.
 # What was healed had the other paid-or-not, so one array of ids is enough.
@@ -129,7 +142,8 @@ SELECT l.place, i.id, i.{time} AS at, i.created_at
 FROM noted l JOIN {table} i ON i.reference = l.reference AND i.gateway = %(gateway)s
 WHERE l.class = 'missing_in_ledger' AND l.is_refund = {is_refund}"""
 
-# An item cannot have been matched before it existed; two days of slack for the gateway's clock.
+# An item cannot have been matched before it existed; two days of slack for the gateway's clock. A line that
+# a person has paired with it is a match of the line's day.
 MATCHED_BEFORE: LiteralString = """
 CREATE TEMP TABLE matched_before ON COMMIT DROP AS
 SELECT s.id, e.gateway_reference FROM (
@@ -137,11 +151,15 @@ SELECT s.id, e.gateway_reference FROM (
     FROM {table} i WHERE i.id IN (SELECT id FROM strays
                                   UNION SELECT subject_id FROM extra WHERE is_refund = {is_refund})) s
 CROSS JOIN LATERAL (
-    SELECT o.gateway_reference FROM reconciliations r
-    JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.subject_id = s.id AND o.class = 'matched'
-    WHERE r.gateway = %(gateway)s AND r.is_current
-      AND r.business_date < %(day)s AND r.business_date >= s.since
-    ORDER BY r.business_date LIMIT 1) e"""
+    SELECT gateway_reference FROM (
+        SELECT o.gateway_reference, r.business_date FROM reconciliations r
+        JOIN reconciliation_outcomes o ON o.run_no = r.no AND o.subject_id = s.id AND o.class = 'matched'
+        WHERE r.gateway = %(gateway)s AND r.is_current
+          AND r.business_date < %(day)s AND r.business_date >= s.since
+        UNION ALL
+        SELECT h.gateway_reference, h.business_date FROM hand_matches h
+        WHERE NOT {is_refund} AND h.payment_id = s.id AND h.business_date < %(day)s) m
+    ORDER BY business_date LIMIT 1) e"""
 
 OTHER_DAYS: LiteralString = """
 UPDATE {outcomes} o SET
@@ -205,6 +223,7 @@ FROM {outcomes} GROUP BY class"""
 
 # What is known before the match, then what is done for payments and for refunds.
 PREPARE: tuple[LiteralString, ...] = (
+    PAIRED_BY_HAND,
     SIEVE,
     "ANALYZE sieve",
     SEVERAL,

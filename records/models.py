@@ -2,24 +2,34 @@
 
 from typing import Any
 
+from records.approval import Approval
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
+from records.console_session import ConsoleSession
 from records.db import Base
+from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
 from records.files import KeptFile
 from records.gateway_token import GatewayToken
+from records.hand_match import HandMatch
 from records.notification import Notification
-from records.payment import Payment, PaymentEvent, Refund
+from records.payment import Payment, PaymentEvent
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
 from records.reconciliation import Reconciliation
+from records.refund import Refund
 
 __all__ = [
     "ApiKey",
+    "Approval",
     "Base",
     "Client",
+    "ConsoleSession",
     "ExceptionEvent",
+    "ExceptionRequest",
+    "ExceptionRequestItem",
     "GatewayToken",
+    "HandMatch",
     "IdempotencyKey",
     "KeptFile",
     "Notification",

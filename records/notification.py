@@ -36,6 +36,7 @@ _PUT_AWAY_KNOWN = """
         JOIN payments p ON p.gateway = n.gateway AND p.reference = n.reference
         WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= now() AND NOT n.merchant_differs
             AND n.amount_minor = p.amount_minor AND n.currency = p.currency
+            AND n.claimed <> 'partially_refunded' -- each may be about another refund
             AND (n.claimed = p.status OR n.claimed = 'pending' AND p.status NOT IN ('created', 'unknown'))
         FOR UPDATE OF n SKIP LOCKED)
     UPDATE notifications n SET state = 'worked', payment_id = known.payment_id, worked_at = now(),

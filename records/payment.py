@@ -30,9 +30,6 @@ PaymentStatus = Literal[
     "unknown",
 ]
 PAYMENT_STATUSES: frozenset[str] = frozenset(get_args(PaymentStatus))
-REFUND_STATUSES = frozenset(
-    {"requested", "awaiting_approval", "approved", "sent", "accepted", "confirmed", "refused", "unknown"}
-)
 PAID: frozenset[str] = frozenset({"paid", "partially_refunded", "refunded"})
 NOT_FINAL: frozenset[str] = frozenset({"created", "unknown", "pending"})
 ENDS_UNPAID: frozenset[str] = frozenset({"expired", "cancelled", "denied"})
@@ -96,22 +93,6 @@ class Payment(Base):
     answered_at: Mapped[datetime | None] = mapped_column(_TIME)
     next_status_at: Mapped[datetime | None] = mapped_column(_TIME)
     reason: Mapped[str | None] = mapped_column(sa.Text)
-
-
-class Refund(Base):
-    """Money going back for one payment."""
-
-    __tablename__ = "refunds"
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
-    payment_id: Mapped[UUID] = mapped_column(sa.ForeignKey("payments.id"))
-    reference: Mapped[str] = mapped_column(sa.Text(collation="C"))
-    gateway: Mapped[str] = mapped_column(sa.Text)
-    gateway_reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
-    amount_minor: Mapped[int] = mapped_column(sa.BigInteger)
-    currency: Mapped[str] = mapped_column(sa.Text)
-    status: Mapped[str] = mapped_column(sa.Text)
-    created_at: Mapped[datetime] = mapped_column(_TIME)
-    confirmed_at: Mapped[datetime | None] = mapped_column(_TIME)
 
 
 class PaymentEvent(Base):
@@ -309,9 +290,9 @@ def remark(
 
 
 def history(session: Session, payment_id: UUID) -> list[PaymentEvent]:
-    """What happened to a payment, in order."""
-    found = sa.select(PaymentEvent).where(PaymentEvent.payment_id == payment_id).order_by(PaymentEvent.id)
-    return list(session.scalars(found))
+    """What happened to a payment, in order. Its refunds have histories of their own (`records.refund`)."""
+    found = sa.select(PaymentEvent).filter_by(payment_id=payment_id, refund_id=None)
+    return list(session.scalars(found.order_by(PaymentEvent.id)))
 
 
 def resource(payment: Payment) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Process runs: one row for each business process asked for, its state, attempts, outcome and error."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from records.db import Base, database_url
 OPEN = ("queued", "running", "waiting")
 ENDED = ("succeeded", "failed", "needs_attention")
 MOST_LOST_WORKERS = 5
+GATHERS = timedelta(seconds=10)  # a worker begins a flow run within that time, where it is not busy
 _TIME = TIMESTAMP(timezone=True)
 
 
@@ -111,11 +112,14 @@ def retry(session: Session, run_id: UUID) -> bool:
     return True
 
 
-def claim_due(session: Session, at: datetime, limit: int = 20) -> list[ProcessRun]:
+def claim_due(
+    session: Session, at: datetime, limit: int = 20, *, but: Collection[str] = ()
+) -> list[ProcessRun]:
     """Runs that are to be handed to Prefect now, locked for the caller; other relays skip them.
 
-    The days of one gateway go in their order: a later one waits while an earlier one is queued or worked.
-    One that waits for its gateway holds up nobody.
+    but: processes whose runs are handed over in batches (`claim_batch`). The days of one gateway go in their
+    order: a later one waits while an earlier one is queued or worked. One that waits for its gateway holds up
+    nobody.
     """
     earlier = aliased(ProcessRun)
     goes_first = sa.exists().where(
@@ -127,18 +131,61 @@ def claim_due(session: Session, at: datetime, limit: int = 20) -> list[ProcessRu
     return list(
         session.scalars(
             sa.select(ProcessRun)
-            .where(
-                sa.or_(
-                    sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None)),
-                    sa.and_(ProcessRun.state == "waiting", ProcessRun.next_attempt_at <= at),
-                ),
-                ~goes_first,
-            )
+            .where(_is_due(at), ~goes_first, ProcessRun.process.not_in(but))
             .order_by(ProcessRun.created_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
     )
+
+
+def claim_batch(session: Session, name: str, at: datetime, limit: int) -> list[ProcessRun]:
+    """Runs of one process that go into one flow run now, locked for the caller; other relays skip them.
+
+    A full batch goes at once. Fewer wait while a batch that was just handed over has not begun: what is asked
+    for meanwhile gathers, and a burst does not become a flow run for each.
+    """
+    due = list(
+        session.scalars(
+            sa.select(ProcessRun)
+            .where(ProcessRun.process == name, _is_due(at))
+            .order_by(ProcessRun.created_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    )
+    if not due or len(due) == limit:
+        return due
+    one_begins = sa.exists().where(
+        ProcessRun.process == name, ProcessRun.state == "queued", ProcessRun.submitted_at > at - GATHERS
+    )
+    return [] if session.scalar(sa.select(one_begins)) else due
+
+
+def _is_due(at: datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(
+        sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None)),
+        sa.and_(ProcessRun.state == "waiting", ProcessRun.next_attempt_at <= at),
+    )
+
+
+def start_batch(session: Session, run_ids: Collection[UUID], flow_run_id: UUID | None) -> list[ProcessRun]:
+    """Count one more attempt of each run that has not ended, worked by that flow run; those are returned."""
+    runs = list(
+        session.scalars(
+            sa.select(ProcessRun)
+            .where(ProcessRun.id.in_(run_ids), ProcessRun.state.not_in(ENDED))
+            .order_by(ProcessRun.id)
+            .with_for_update()
+        )
+    )
+    for run in runs:
+        run.state = "running"
+        run.attempts += 1
+        run.flow_run_id = flow_run_id or run.flow_run_id
+        run.started_at = clock.now()
+        run.next_attempt_at = run.ended_at = None
+    return runs
 
 
 def submitted(run: ProcessRun, flow_run_id: UUID) -> None:
@@ -201,6 +248,21 @@ def worked_alone(*names: str) -> Iterator[None]:
             if got is None or not got[0]:
                 raise Busy(name)
         yield
+
+
+@contextmanager
+def held_together(names: Sequence[str]) -> Iterator[set[str]]:
+    """Hold locks on as many of the names as are free, as `worked_alone` does; gives those that are held."""
+    try:
+        session = psycopg.connect(database_url(), autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise NotReachable(f"the database does not answer: {type(error).__name__}") from None
+    by_key = {_lock_key(name): name for name in names}
+    with session:
+        got = session.execute(
+            "SELECT key FROM unnest(%s::bigint[]) AS key WHERE pg_try_advisory_lock(key)", [list(by_key)]
+        )
+        yield {by_key[key] for (key,) in got.fetchall()}
 
 
 def _lock_key(name: str) -> int:

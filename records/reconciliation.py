@@ -13,7 +13,7 @@ from common import money
 from records import process
 from records.classes import CLASSES, NO_EXCEPTION
 from records.db import Base
-from records.exceptions import RISK, ReconciliationException
+from records.exceptions import ReconciliationException
 from records.process import ProcessRun
 
 
@@ -128,10 +128,10 @@ def exceptions_open(session: Session, run_id: UUID) -> int:
 
 
 def at_risk_minor(session: Session, run_id: UUID) -> int:
-    """Money that the open exceptions of a statement put at risk (records.exceptions.RISK)."""
+    """Money that the open exceptions of a statement put at risk."""
     e = ReconciliationException
     total = session.scalar(
-        sa.select(sa.func.coalesce(sa.func.sum(RISK), 0)).where(
+        sa.select(sa.func.coalesce(sa.func.sum(e.risk_minor), 0)).where(
             e.last_run_id == run_id, e.state == "open", e.class_.not_in(NO_EXCEPTION)
         )
     )

@@ -1,5 +1,6 @@
 """What is read from Midtrans' answers and notifications: a charge, its state, its refunds."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +57,7 @@ def status(answer: Answer, reference: str) -> ChargeStatus:
         currency=reading.word(members.get("currency")),
         gateway_reference=reading.word(members.get("transaction_id")),
         refunded_minor=_refunded(members),
+        refunds=_refunds(members, answer.word),
         raw=answer.raw,
     )
 
@@ -90,25 +92,37 @@ def refund(answer: Answer, order: RefundOrder) -> RefundStatus:
 def refund_in(answer: Answer, order: RefundOrder) -> RefundStatus:
     """One refund, found in the status of its charge by our key. Only `bank_confirmed_at` says that the
     money has moved."""
-    refunds = answer.members.get("refunds")
-    ours = [
-        item
-        for item in (refunds if isinstance(refunds, list) else [])
-        if reading.member(item, "refund_key") == order.refund_key
-    ]
-    if not ours:
+    listed = _refunds(answer.members, answer.word) or ()
+    ours = next((one for one in listed if one.refund_key == order.refund_key), None)
+    if ours is None:
         return RefundStatus(order.refund_key, "not_found", answer.word, raw=answer.raw)
-    found = next((item for item in ours if wib(item.get("bank_confirmed_at"))), ours[0])
-    confirmed_at = wib(found.get("bank_confirmed_at"))
-    return RefundStatus(
-        order.refund_key,
-        "confirmed" if confirmed_at else "accepted",
-        answer.word,
-        amount_minor=reading.minor(found.get("refund_amount")),
-        gateway_reference=_id(found.get("refund_chargeback_id")),
-        at=confirmed_at,
-        raw=answer.raw,
-    )
+    return replace(ours, raw=answer.raw)
+
+
+def _refunds(members: dict[str, Any], word: str) -> tuple[RefundStatus, ...] | None:
+    """Every refund of a charge, by its key or else by Midtrans' number; None where none is listed.
+
+    A key may come twice, without and with the bank's word: then the bank's counts.
+    """
+    listed = members.get("refunds")
+    if not isinstance(listed, list):
+        return None
+    found: dict[str, RefundStatus] = {}
+    for item in listed:
+        number = _id(reading.member(item, "refund_chargeback_id"))
+        key = reading.word(reading.member(item, "refund_key")) or number
+        confirmed_at = wib(reading.member(item, "bank_confirmed_at"))
+        if key is None or (key in found and confirmed_at is None):
+            continue
+        found[key] = RefundStatus(
+            key,
+            "confirmed" if confirmed_at else "accepted",
+            word,
+            amount_minor=reading.minor(reading.member(item, "refund_amount")),
+            gateway_reference=number,
+            at=confirmed_at,
+        )
+    return tuple(found.values())
 
 
 def wib(value: Any) -> datetime | None:

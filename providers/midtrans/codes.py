@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from common.errors import Ambiguous, AuthFailed, ProviderError, Rejected, Transient
+from common.errors import Ambiguous, AuthFailed, NotNow, ProviderError, Rejected, Transient
 from providers import http, reading
 
 NOT_FOUND = "404"
@@ -42,6 +42,9 @@ _REFUSALS = {
 }
 # A key of a refund that another refund has; for a charge, 406 says that the order is there already.
 _REFUND_REFUSALS = {"406": "says that another refund has this key"}
+# The two pages of the docs give 414 different meanings: the amount, or the merchant's balance. What is too
+# much is seen before the call, so what is left is the balance, which can be filled.
+_SHORT = "414"
 _OWN_ERRORS = frozenset({"500", "503", "900"})
 
 
@@ -85,7 +88,8 @@ def _error(operation: str, code: str, http_status: int, *, is_read: bool) -> Pro
         return AuthFailed("gopay", operation, _REFUSED_KEYS[code], code=code)
     refusal = _REFUSALS.get(code) or (_REFUND_REFUSALS.get(code) if operation == "refund" else None)
     if refusal:
-        return Rejected("gopay", operation, refusal, code=code)
+        kind = NotNow if operation == "refund" and code == _SHORT else Rejected
+        return kind("gopay", operation, refusal, code=code)
     if code in _OWN_ERRORS or code.startswith("5") or http_status >= 500:
         return _open(operation, "has an error of its own", code, is_read=is_read)
     if is_read and code.startswith("4"):

@@ -1,5 +1,6 @@
 """What is read from SNAP's answers and notifications: a charge, its state, its refunds. Read tolerantly."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,6 +66,7 @@ def status(answer: Answer, reference: str) -> ChargeStatus:
         currency=reading.word(reading.member(money, "currency")),
         gateway_reference=reading.word(members.get("originalReferenceNo")),
         refunded_minor=refunded,
+        refunds=_refunds(members, reference),
         raw=answer.raw,
     )
 
@@ -126,25 +128,41 @@ def refund(answer: Answer, order: RefundOrder) -> RefundStatus:
 
 def refund_in(answer: Answer, order: RefundOrder) -> RefundStatus:
     """One refund, found in the status of its charge by our key."""
-    for item in refund_history(answer.members) or []:
-        ours = reading.member(item, "partnerRefundNo") or reading.member(item, "partnerReferenceNo")
-        if ours != order.refund_key:
-            continue
-        word = reading.member(item, "refundStatus")
-        return RefundStatus(
-            order.refund_key,
-            REFUND_STATES.get(word, "accepted") if word is None or isinstance(word, str) else "accepted",
-            str(word or ""),
-            amount_minor=_amount(item),
-            gateway_reference=reading.word(reading.member(item, "refundNo")),
-            at=reading.moment(reading.member(item, "refundDate")),
-            raw=answer.raw,
-        )
+    for one in _refunds(answer.members, order.reference) or ():
+        if one.refund_key == order.refund_key:
+            return replace(one, raw=answer.raw)
     said = reading.word(answer.members.get("latestTransactionStatus")) or ""
     is_whole = order.amount_minor == order.payment_amount_minor
     if codes.STATES.get(said) == "refunded" and is_whole and refund_history(answer.members) is None:
         return RefundStatus(order.refund_key, "confirmed", said, order.amount_minor, raw=answer.raw)
     return RefundStatus(order.refund_key, "not_found", said, raw=answer.raw)
+
+
+def _refunds(members: Any, reference: str) -> tuple[RefundStatus, ...] | None:
+    """Every refund of a charge, by the merchant's number of it or else by the gateway's; None where it lists
+    none. Some write the charge's own reference where others write the refund's: that names no refund."""
+    history = refund_history(members)
+    if history is None:
+        return None
+    found: dict[str, RefundStatus] = {}
+    for item in history:
+        number = reading.word(reading.member(item, "refundNo"))
+        merchants = reading.word(reading.member(item, "partnerRefundNo")) or reading.word(
+            reading.member(item, "partnerReferenceNo")
+        )
+        key = merchants if merchants not in (None, reference) else number
+        if key is None or key in found:
+            continue
+        word = reading.member(item, "refundStatus")
+        found[key] = RefundStatus(
+            key,
+            REFUND_STATES.get(word, "accepted") if word is None or isinstance(word, str) else "accepted",
+            str(word or ""),
+            amount_minor=_amount(item),
+            gateway_reference=number,
+            at=reading.moment(reading.member(item, "refundDate")),
+        )
+    return tuple(found.values())
 
 
 def _gone_back(item: Any) -> tuple[int, bool]:

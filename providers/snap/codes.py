@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from common.errors import Ambiguous, AuthFailed, ProviderError, Rejected, Transient
+from common.errors import Ambiguous, AuthFailed, NotNow, ProviderError, Rejected, Transient
 from providers import http, reading
 from providers.base import ChargeState
 
@@ -54,6 +54,7 @@ REFUND_REFUSALS: dict[tuple[str, str], str] = {
     ("403", "15"): "does not permit it: too late, or not offered for this payment",
     ("404", "01"): "does not know the payment",
 }
+_SHORT = ("403", "14")  # of the refund service: the merchant's balance, which can be filled
 _UNAUTHORISED = {
     "00": "refuses our signature or client",
     "01": "refuses our token",
@@ -114,7 +115,8 @@ def _error(
     refusal = REFUND_REFUSALS.get((status, case)) if operation == "refund" else None
     refusal = refusal or REFUSALS.get((status, case))
     if refusal:
-        return Rejected(provider, operation, refusal, code=code)
+        kind = NotNow if operation == "refund" and (status, case) == _SHORT else Rejected
+        return kind(provider, operation, refusal, code=code)
     if status == "401":
         return AuthFailed(provider, operation, _UNAUTHORISED.get(case, "refuses us"), code=code)
     if is_read and status.startswith("4") and status != "409":

@@ -30,7 +30,10 @@ OPERATIONS = {
 MODELS = DESCRIBED["components"]["schemas"]
 IDS = {
     "create_payment", "verify_payment", "cancel_payment", "read_payment", "list_payments",
+    "create_refund", "list_refunds", "list_approvals", "read_approval", "approve", "refuse",
     "receive_notification", "grant_token", "read_process", "list_processes",
+    "list_exceptions", "exceptions_ageing", "read_exception", "resolve_exception",
+    "download_exceptions_sheet", "upload_exceptions_sheet", "list_reconciliations", "read_reconciliation",
     "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)

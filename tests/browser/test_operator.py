@@ -1,20 +1,18 @@
-"""What people see: the form in the Prefect UI, the run that it starts, the statement page it leads to.
-
-With SCREENSHOTS_TO=FOLDER the pictures are kept there (those of the docs were made so).
-"""
+"""What people see: the form in the Prefect UI, the run that it starts, the statement page it leads to."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import httpx
 import pytest
+from chromium import needs_chromium, picture
 from stack_at_work import Up, a_home, environment_for, wait_until
+from till import order
 
 from common import clock
 
@@ -22,13 +20,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-QUIET += ["--disable-background-networking", "--disable-component-update"]
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine; on Debian `make browser` installs it"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -49,24 +42,17 @@ def stack() -> Iterator[dict[str, Any]]:
             ).stdout
 
         jembatan("payments", "import", str(home.path / "ledger.csv"))
-        made = jembatan("clients", "create", "tests", "--scope", "processes:read", "--json")
-        yield record | {"api_key": json.loads(made)["api_key"]}
+
+        def key(name: str, *scopes: str) -> str:
+            said = [word for scope in scopes for word in ("--scope", scope)]
+            made = jembatan("clients", "create", name, *said, "--json")
+            return str(json.loads(made)["api_key"])
+
+        yield record | {
+            "api_key": key("tests", "processes:read", "payments:write"),
+            "finance_key": key("budi", "exceptions:write", "refunds:write", "approvals:write"),
+        }
         up.stop()
-
-
-@pytest.fixture
-def page() -> Iterator["Page"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser.new_page(viewport={"width": 1280, "height": 1100})
-        browser.close()
-
-
-def picture(page: "Page", name: str, tmp_path: Path) -> None:
-    folder = Path(os.environ.get("SCREENSHOTS_TO", tmp_path))
-    page.screenshot(path=folder / f"{name}.png")
 
 
 def test_a_run_started_from_the_form_reaches_its_statement(
@@ -104,3 +90,59 @@ def test_a_run_started_from_the_form_reaches_its_statement(
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     picture(page, "statement-phone", tmp_path)
+
+
+def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
+    stack: dict[str, Any], page: "Page", tmp_path: Path
+) -> None:
+    prefect, ui = stack["prefect_api_url"], stack["prefect_api_url"].removesuffix("/api")
+    signed_in = {"Authorization": f"Bearer {stack['api_key']}"}
+    body = order(reference="INV-2026-004711", amount=1_500_000)
+    made = httpx.post(f"{stack['api_url']}/api/v1/payments/create", json=body, headers=signed_in).json()
+    httpx.post(f"{stack['sandbox_url']}/_sandbox/payments/gopay/{made['reference']}/pay").raise_for_status()
+
+    def is_paid() -> bool:
+        asked = f"{stack['api_url']}/api/v1/payments/{made['payment_id']}"
+        return bool(httpx.get(asked, headers=signed_in).json()["status"] == "paid")
+
+    wait_until(is_paid, "the payment")
+    found = httpx.get(f"{prefect}/deployments/name/refund-payment/on-demand").json()
+    asked = {
+        "payment_id": made["payment_id"],
+        "reason": "Course was cancelled",
+        "refund_key": "seat-4711-cancelled",
+        "requested_by": "rina",
+    }
+    page.goto(f"{ui}/deployments/deployment/{found['id']}/run?parameters={quote(json.dumps(asked))}")
+    page.get_by_text("Which payment, by its id.").wait_for()
+    page.wait_for_timeout(1000)
+    picture(page, "refund-form", tmp_path)
+    page.get_by_role("button", name="Submit").click()
+
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(f"{stack['api_url']}/console")
+    page.get_by_label("Your key").fill(stack["finance_key"])
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    question = page.get_by_role("link", name="Give back Rp 1,500,000 of INV-2026-004711")
+
+    def is_asked() -> bool:
+        page.reload()
+        return question.count() == 1
+
+    wait_until(is_asked, "the question", 60)
+    question.click()
+    page.get_by_role("heading", name="Decide").wait_for()
+    assert "rina" in page.inner_text(".figures")
+    page.get_by_label("Why").fill("Seen the cancellation of the course")
+    picture(page, "refund-approval", tmp_path)
+    page.get_by_role("button", name="Approve").click()
+    page.get_by_text("Approved. What you allowed has begun.").wait_for()
+    page.get_by_role("link", name="INV-2026-004711").click()
+
+    def is_back() -> bool:
+        page.reload()
+        return "given back" in page.inner_text(".card.refund")
+
+    wait_until(is_back, "the refund", 60)
+    picture(page, "refund-given-back", tmp_path)

@@ -1,44 +1,16 @@
 """A till for each test: the whole API at work on a fresh database, and the sandbox behind it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
-import httpx
 import pytest
-from till import Served, Till, free_port
+from at_work import at_work
+from till import Till
 from turnstile import Turnstile
 
 from common.settings import GATEWAYS, settings
 from jembatan.stack import Stack
-from records import client as clients
 from records import db
-from records.db import unit_of_work
-
-
-@contextmanager
-def at_work(parts: Stack, patch: pytest.MonkeyPatch) -> Iterator[Till]:
-    """The API at work on the database that the environment names, called by a client that may do all."""
-    from api.app import app
-
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    patch.setenv("JEMBATAN_PUBLIC_URL", url)
-    patch.setenv("JEMBATAN_API_PORT", str(port))
-    for gateway in GATEWAYS:  # a lost answer is waited for in many tests
-        patch.setenv(f"JEMBATAN_{gateway.upper()}__READ_TIMEOUT", "2")
-    settings.cache_clear()
-    with unit_of_work() as session:
-        _, key = clients.create(session, "platform", ["*"], rate_per_minute=1_000_000)
-    with (
-        Served(app, port),
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key.text}"}, timeout=60) as http,
-        httpx.Client(base_url=str(parts.sandbox_url), timeout=30) as sandbox,
-    ):
-        yield Till(http, sandbox)
-        sandbox.delete("/_sandbox/failures")
-        for gateway in GATEWAYS:
-            sandbox.post("/_sandbox/notifications", json={"gateway": gateway, "mode": "at_once"})
-    settings.cache_clear()
 
 
 @pytest.fixture

@@ -103,6 +103,7 @@ def test_a_thousand_notifications_in_any_order_end_where_the_legal_order_ends(
     messages = [till.signed(made, state="pending")]
     till.act(made, "pay", notify=False)
     messages.append(till.signed(made))
+    till.banks_after(0)
     till.act(made, "refund", notify=False)
     messages.append(till.signed(made))
     many = [one for _, one in zip(range(1000), itertools.cycle(messages), strict=False)]

@@ -140,6 +140,11 @@ class Till:
         body = {"gateway": gateway, "mode": mode, **more}
         self.sandbox.post("/_sandbox/notifications", json=body).raise_for_status()
 
+    def banks_after(self, seconds: float | None) -> None:
+        """How long GoPay's bank takes for a refund from now on; None: until it is told."""
+        body = {"gateway": "gopay", "confirm_after": seconds}
+        self.sandbox.post("/_sandbox/refunds", json=body).raise_for_status()
+
     def fail(self, gateway: str, operation: str, kind: str, **more: Any) -> None:
         """Arm a failure."""
         body = {"gateway": gateway, "operation": operation, "kind": kind, **more}

@@ -1,0 +1,167 @@
+"""Exceptions in the console: the list with its filters, one with its evidence, and the ways to end it."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from uuid import UUID
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Depends, Path, Request
+from sqlalchemy.orm import Session
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from api import words
+from api.console.filters import Filters, choices
+from api.console.visitor import Form, Sent, Turned, Visitor, shown, visiting
+from api.exceptions import cursor_after, place_of
+from api.items import items
+from common.errors import BadInput
+from records import exception_list, exception_requests, exception_work, exceptions
+from records.approval import NobodyNamed
+from records.calendar import expected_by
+from records.db import unit_of_work
+from records.exception_proposals import proposals
+from records.exceptions import NotOpen, NotPossible, ReconciliationException
+from records.payment import Payment
+from records.refund import Refund
+
+router = APIRouter()
+PER_PAGE = 50
+Reader = Annotated[Visitor, Depends(visiting("exceptions:read"))]
+Writer = Annotated[Visitor, Depends(visiting("exceptions:write"))]
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One exception in the list."""
+
+    found: ReconciliationException
+    age_days: int
+    is_awaited: bool
+
+
+@router.get("/exceptions")
+def listed(visitor: Reader, request: Request) -> HTMLResponse:
+    """Exceptions as the filters say, page by page."""
+    filters = Filters(dict(request.query_params))
+    cursor = request.query_params.get("cursor")
+    after = place_of(cursor) if cursor else None
+    with unit_of_work() as session:
+        found = exception_list.page(session, filters.which, filters.order, after=after, limit=PER_PAGE + 1)
+        page = found[:PER_PAGE]
+        waiting = exception_requests.awaited(session, [one.id for one in page])
+        count, at_risk = exception_list.totals(session, filters.which)
+    answer = shown(
+        "exceptions.html",
+        visitor,
+        filters=filters,
+        choices=choices(),
+        rows=[Row(one, exception_list.age_days(one), one.id in waiting) for one in page],
+        count=count,
+        at_risk_minor=at_risk,
+        next=filters.address(cursor=cursor_after(page[-1], filters.order)) if len(found) > PER_PAGE else None,
+        is_first=after is None,
+    )
+    answer.headers["HX-Push-Url"] = filters.address()  # what htmx puts into the browser's address line
+    return answer
+
+
+@router.get("/exceptions/{number:int}")
+def one(visitor: Reader, number: Number, request: Request) -> HTMLResponse:
+    """One exception: what both sides say, what happened, what could end it."""
+    asked = {name: request.query_params.get(name, "") for name in ("action", "payment")}
+    return _page(visitor, number, Form(asked), done=request.query_params.get("done", ""))
+
+
+@router.post("/exceptions/{number:int}/end")
+def end(visitor: Writer, number: Number, sent: Sent) -> Response:
+    """End it as the person says, or ask a second one whether it may be ended so."""
+    problems: dict[str, str] = {}
+    action = sent.text("action")
+    if action not in exception_work.ACTIONS:
+        problems["action"] = "Choose how it ends."
+    if action == "match" and not sent.text("payment"):
+        problems["payment"] = "Name the payment that the line is."
+    if not sent.text("reason"):
+        problems["reason"] = "Say why, for whoever reads it next year."
+    if problems:
+        return _page(visitor, number, sent, problems=problems, status=422)
+    try:
+        with unit_of_work() as session:
+            outcome = exception_work.resolve(
+                session,
+                number,
+                action,
+                by=visitor.actor,
+                reason=sent.text("reason"),
+                payment_id=_payment_named(session, sent.text("payment")) if action == "match" else None,
+            )
+    except BadInput as error:
+        return _page(visitor, number, sent, problems={"payment": str(error)}, status=422)
+    except NotOpen as error:
+        if error.is_unknown:
+            raise _unknown() from None
+        return _page(visitor, number, sent, problems={"": f"{error}."}, status=409)
+    except (NotPossible, NobodyNamed) as error:
+        return _page(visitor, number, sent, problems={"": f"{error}."}, status=409)
+    done = "asked" if outcome.approval is not None else "ended"
+    return RedirectResponse(f"/console/exceptions/{number}?done={done}", 303)
+
+
+def _page(
+    visitor: Visitor,
+    number: int,
+    sent: Form,
+    *,
+    problems: dict[str, str] | None = None,
+    done: str = "",
+    status: int = 200,
+) -> HTMLResponse:
+    with unit_of_work() as session:
+        found = session.get(ReconciliationException, number)
+        if found is None:
+            raise _unknown()
+        (item,) = items(session, [found])
+        return shown(
+            "exception.html",
+            visitor,
+            status=status,
+            found=found,
+            item=item,
+            class_words=words.CLASSES[found.class_],
+            age_days=exception_list.age_days(found),
+            expected_by=expected_by(found),
+            awaiting=exception_requests.awaited(session, [number]).get(number),
+            proposals=proposals(session, found),
+            history=exceptions.history(session, number),
+            actions=exception_work.possible(found),
+            needs_approval=exception_work.NEEDS_APPROVAL,
+            most_words=exception_work.MOST_WORDS,
+            payment_id=_payment_of(session, found),
+            sent=sent,
+            problems=problems or {},
+            done=done,
+        )
+
+
+def _payment_of(session: Session, found: ReconciliationException) -> UUID | None:
+    """Our payment that it is about, or of the refund that it is about."""
+    if found.subject_id is None or not found.is_refund:
+        return found.subject_id
+    return session.scalar(sa.select(Refund.payment_id).where(Refund.id == found.subject_id))
+
+
+def _payment_named(session: Session, which: str) -> UUID:
+    """The payment of that reference or id; raises BadInput where there is none."""
+    try:
+        named = Payment.id == UUID(which)
+    except ValueError:
+        named = Payment.reference == which
+    found = session.scalar(sa.select(Payment.id).where(named))
+    if found is None:
+        raise BadInput("Our ledger has no payment with this reference or id.")
+    return found
+
+
+def _unknown() -> Turned:
+    return Turned(404, "Not found", "There is no such exception. Its number may have been mistyped.")

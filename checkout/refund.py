@@ -1,0 +1,224 @@
+"""Give money back: checked and set aside first, then asked of the gateway, once, however often we try.
+
+Whatever dies in between: the row says `sent` before the call, so the next try asks the gateway by the same
+key before it sends anything again.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from checkout.create import Refusal
+from checkout.gateways import gateway
+from common import clock, money
+from common.settings import settings
+from providers.base import Capabilities
+from records import approval, payment, process, refund
+from records.approval import Approval
+from records.payment import PAID, Payment
+from records.process import ProcessRun
+from records.refund import PROCESS, KeyReused, Refund, TooMuch
+
+KEY = r"^[A-Za-z0-9_-]{1,64}$"
+LONGEST_REASON = 255
+_KEY = re.compile(KEY)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+WAITS_FOR_APPROVAL = "awaiting-approval"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A refund that somebody asks for. amount_minor: None for all that is left. requested_by: an actor."""
+
+    refund_key: str
+    amount_minor: int | None
+    reason: str
+    requested_by: str
+
+
+class AskedFor(NamedTuple):
+    """A refund with its process, and the approval that it waits for, if it does. is_new: not asked before."""
+
+    refund: Refund
+    payment: Payment
+    run: ProcessRun
+    approval: Approval | None
+    is_new: bool
+
+
+def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID | None = None) -> AskedFor:
+    """Set the money aside and open the refund's process; the same key again finds the same refund.
+
+    flow_run_id: the flow run that works it at once; without one it waits for the relay. Above the limit it
+    waits for a second person first. Raises Refusal (`invalid-request`, `not-refundable`, `refund-too-large`,
+    `partial-refund-not-offered`, `refund-key-reused`), NobodyNamed, NoResultFound for no payment.
+    """
+    _check_form(wish)
+    requested_by = approval.actor_of(wish.requested_by)
+    found = payment.locked(session, payment_id)
+    known = refund.of_key(session, found, wish.refund_key)
+    if known is None:
+        check(session, found, wish.amount_minor)
+    try:
+        made, is_new = refund.reserve(
+            session,
+            found,
+            refund_key=wish.refund_key,
+            amount_minor=wish.amount_minor,
+            reason=wish.reason,
+            requested_by=requested_by,
+        )
+    except KeyReused:
+        raise Refusal(
+            "refund-key-reused",
+            "refund_key",
+            "This key was used for a refund of this payment with another amount or reason. Take a new key "
+            "for a new refund.",
+        ) from None
+    except TooMuch as too_much:
+        raise _too_large(too_much.left_minor) from None
+    asked = {"payment_id": str(found.id), "refund_id": str(made.id)}
+    key = f"{found.reference}/{wish.refund_key}"
+    run, _ = process.request(session, PROCESS, key, asked, flow_run_id if is_new else None)
+    if is_new:
+        made.process_run_id = run.id
+        question = _approved_or_asked(session, found, made, run)
+    else:
+        question = approval.open_one(session, "refund", str(made.id))
+    return AskedFor(made, found, run, question, is_new)
+
+
+def check(session: Session, found: Payment, amount_minor: int | None) -> None:
+    """Hold a refund against what the payment and its gateway allow, before anybody is asked.
+
+    Raises Refusal.
+    """
+    left = refund.left_minor(session, found)
+    if found.status not in PAID:
+        raise _not_refundable(f"Only a paid payment can be refunded; this is {found.status}.")
+    if found.status == "refunded" or left == 0:
+        raise _not_refundable("All of it has been given back already, or is on its way back.")
+    can = gateway(found.gateway).capabilities
+    reason = _out_of_time(found, can)
+    if reason:
+        raise _not_refundable(reason)
+    if amount_minor is not None and amount_minor > left:
+        raise _too_large(left)
+    wanted = left if amount_minor is None else amount_minor
+    if wanted != found.amount_minor and not can.partial_refund:
+        raise Refusal(
+            "partial-refund-not-offered",
+            "amount",
+            f"{found.gateway} gives back only the whole payment, {money.rupiah(found.amount_minor)}.",
+        )
+
+
+def _out_of_time(found: Payment, can: Capabilities) -> str | None:
+    """Why the gateway cannot give back now, where it cannot."""
+    if not can.refund:
+        return f"{found.gateway} offers no refunds in its present profile. Give the money back another way."
+    assert found.paid_at is not None  # the database holds that
+    last = found.paid_at + timedelta(days=can.refund_days)
+    if clock.now() > last:
+        return (
+            f"{found.gateway} gives back within {can.refund_days} days; for this payment that was until "
+            f"{last.astimezone(clock.JAKARTA):%d %b %Y}. Give the money back another way."
+        )
+    return None
+
+
+def why_not_any_more(session: Session, found: Payment) -> str | None:
+    """What has come in between since the refund was asked for, if anything: it may have waited for days."""
+    if found.status not in PAID:
+        return f"The payment is {found.status} now"
+    return _out_of_time(found, gateway(found.gateway).capabilities)
+
+
+def _approved_or_asked(session: Session, found: Payment, made: Refund, run: ProcessRun) -> Approval | None:
+    """Below the limit it may go; above it a second person is asked, and the process waits for the word."""
+    limit = settings().refund_approval_above * money.MINOR_PER_UNIT
+    cause, source = "rule", "approval limit"
+    if made.amount_minor <= limit:
+        refund.apply(session, found, made, "approved", cause=cause, source=source)
+        return None
+    question = approval.request(
+        session,
+        "refund",
+        str(made.id),
+        requested_by=made.requested_by or "",
+        summary=f"Give back {money.rupiah(made.amount_minor)} of {found.reference} ({found.gateway})",
+        amount_minor=made.amount_minor,
+        currency=made.currency,
+    )
+    note = f"More than {money.rupiah(limit)}: a second person is asked."
+    refund.apply(session, found, made, "awaiting_approval", cause=cause, source=source, note=note)
+    process.wait(session, run.id, question.expires_at, waiting_for(question))
+    return question
+
+
+def waiting_for(question: Approval) -> dict[str, str]:
+    """What the process says while it waits for a second person."""
+    until = question.expires_at.astimezone(clock.JAKARTA)
+    sentence = (
+        f"Waits for a second person until {until:%d %b %H:%M} WIB: approval {question.id} "
+        f"({money.rupiah(question.amount_minor)})"
+    )
+    return {"type": WAITS_FOR_APPROVAL, "message": sentence}
+
+
+def hold(session: Session, refund_id: str) -> None:
+    """Lock what a decision about this refund changes."""
+    found = session.get(Refund, UUID(refund_id))
+    if found is not None:
+        payment.locked(session, found.payment_id)
+
+
+def decided(session: Session, word: Approval) -> None:
+    """Do what a second person said: the refund's process goes on, or the money is free again."""
+    found = session.get_one(Refund, UUID(word.subject_id))
+    paid = payment.locked(session, found.payment_id)
+    cause, source = "approval", f"approval {word.id} by {word.decided_by}"
+    if word.state == "approved":
+        may_go = refund.apply(session, paid, found, "approved", cause=cause, source=source)
+        if may_go and found.process_run_id is not None:
+            process.retry(session, found.process_run_id)
+        return
+    refund.apply(
+        session,
+        paid,
+        found,
+        "refused",
+        cause=cause,
+        source=source,
+        note=word.reason or None,
+        problem="It was not approved. Ask again with a new refund_key if it is still wanted",
+    )
+
+
+def _check_form(wish: Wish) -> None:
+    """The form of what comes from a form or a file; the API has checked it already. Raises Refusal."""
+    if not _KEY.fullmatch(wish.refund_key):
+        raise _invalid("refund_key", "A refund_key is 1 to 64 of A-Z a-z 0-9 _ -.")
+    if not wish.reason.strip() or len(wish.reason) > LONGEST_REASON or _CONTROL.search(wish.reason):
+        raise _invalid("reason", f"A reason is needed, of at most {LONGEST_REASON} characters on one line.")
+    if wish.amount_minor is None:
+        return
+    if wish.amount_minor <= 0 or wish.amount_minor % money.MINOR_PER_UNIT:
+        raise _invalid("amount", "An amount is whole rupiah, one or more.")
+
+
+def _invalid(field: str, detail: str) -> Refusal:
+    return Refusal("invalid-request", field, detail)
+
+
+def _not_refundable(detail: str) -> Refusal:
+    return Refusal("not-refundable", None, detail)
+
+
+def _too_large(left: int) -> Refusal:
+    detail = f"No more than {money.rupiah(left)} is left: the rest has gone back or is on its way."
+    return Refusal("refund-too-large", "amount", detail)

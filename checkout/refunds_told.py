@@ -1,0 +1,136 @@
+"""What a gateway tells of a payment's refunds: ours are recognised by their keys, others are taken in."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from checkout import timetable
+from common import clock, money
+from providers.base import ChargeStatus, RefundStatus
+from records import payment as payments
+from records import process, refund
+from records.payment import PAID, Payment
+from records.refund import PROCESS, Refund
+
+LOOKED_AT_AGAIN = timedelta(minutes=2)
+
+
+def settle(session: Session, payment: Payment, said: ChargeStatus, *, cause: str, source: str) -> bool:
+    """Let refunds and payment follow the gateway's answer; tells whether anything moved.
+
+    payment: locked. Where the gateway lists its refunds, only what the bank has moved counts; where it tells
+    no more than a total, the total does.
+    """
+    before = payment.status, payment.refunded_minor
+    if payment.status not in PAID:
+        payments.apply(
+            session,
+            payment,
+            "paid",
+            cause=cause,
+            source=source,
+            effective_at=said.at or clock.now(),
+            note=f"The gateway was asked and says {said.word}: it was paid.",
+            evidence=said.raw,
+            is_confirmed=True,
+        )
+    if said.refunds is not None:
+        has_moved = [_take_in(session, payment, one, said, cause, source) for one in said.refunds]
+        return any(has_moved) or before[0] != payment.status
+    total = said.refunded_minor
+    if total is not None:
+        payment.refunded_minor = max(payment.refunded_minor, min(total, payment.amount_minor))
+        session.flush()
+    payments.apply(
+        session,
+        payment,
+        "refunded" if said.state == "refunded" else "partially_refunded",
+        cause=cause,
+        source=source,
+        effective_at=said.at or clock.now(),
+        note=f"The gateway was asked and says {said.word}.",
+        evidence=said.raw,
+        is_confirmed=True,
+    )
+    return before != (payment.status, payment.refunded_minor)
+
+
+def take(
+    session: Session, payment: Payment, known: Refund, told: RefundStatus, *, cause: str, source: str
+) -> bool:
+    """Move a refund as the gateway tells of it; the money must be what we asked for. payment: locked."""
+    difference = differs(known, told)
+    if difference is not None:
+        refund.remark(session, known, difference, cause=cause, source=source)
+        return False
+    problem = ""
+    match told.state:
+        case "confirmed":
+            note = f"The gateway says that {money.rupiah(known.amount_minor)} went back."
+        case "accepted":
+            note = f"The gateway has taken it ({told.word}); the bank has not moved it yet."
+        case "refused":
+            note = problem = f"The gateway refused the refund ({told.word})"
+        case _:
+            return False
+    return refund.apply(
+        session,
+        payment,
+        known,
+        told.state,
+        cause=cause,
+        source=source,
+        at=told.at,
+        note=note,
+        problem=problem or None,
+        gateway_reference=told.gateway_reference,
+        evidence=told.raw,
+    )
+
+
+def differs(known: Refund, told: RefundStatus) -> str | None:
+    """In what money the gateway's refund is another one than ours, so that it cannot be believed."""
+    if told.amount_minor in (None, known.amount_minor):
+        return None
+    theirs, ours = money.rupiah(told.amount_minor or 0), money.rupiah(known.amount_minor)
+    return f"The gateway gives back {theirs} where we asked for {ours}: ask it which is right, then retry"
+
+
+def _take_in(
+    session: Session, payment: Payment, told: RefundStatus, said: ChargeStatus, cause: str, source: str
+) -> bool:
+    """One refund of the gateway's list: known by its key or by the gateway's number, else taken in."""
+    is_it = Refund.reference == told.refund_key
+    if told.gateway_reference is not None:
+        is_it = sa.or_(is_it, Refund.gateway_reference == told.gateway_reference)
+    known = session.scalars(
+        sa.select(Refund)
+        .where(Refund.payment_id == payment.id, is_it)
+        .order_by(Refund.reference != told.refund_key)
+    ).first()
+    if known is not None:
+        return take(session, payment, known, told, cause=cause, source=source)
+    if told.state not in ("accepted", "confirmed") or not told.amount_minor:
+        return False
+    made = refund.adopt(
+        session,
+        payment,
+        reference=told.refund_key,
+        amount_minor=told.amount_minor,
+        gateway_reference=told.gateway_reference,
+        source=source,
+        evidence=said.raw,
+    )
+    if made is None:
+        note = f"The gateway tells of a refund {told.refund_key} that another payment has: look into it."
+        payments.remark(session, payment.id, note, cause=cause, source=source)
+        return False
+    if told.state == "confirmed":
+        return take(session, payment, made, told, cause=cause, source=source)
+    # The bank's word may get lost on its way to us: its process asks for it.
+    asked = {"payment_id": str(payment.id), "refund_id": str(made.id)}
+    run, _ = process.request(session, PROCESS, f"{payment.reference}/foreign/{made.reference}", asked)
+    made.process_run_id = run.id
+    process.wait(session, run.id, clock.now() + LOOKED_AT_AGAIN, timetable.NOT_MOVED_YET)
+    return True

@@ -1,0 +1,17 @@
+"""A desk for each test: the whole API at work on a fresh database, the sandbox behind it, and a worker's
+hands."""
+
+from collections.abc import Iterator
+
+import pytest
+from at_work import at_work
+from refund_desk import Desk
+
+from jembatan.stack import Stack
+
+
+@pytest.fixture
+def desk(parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk on a database of its own."""
+    with at_work(parts, monkeypatch) as till:
+        yield Desk(till)
