@@ -9,6 +9,7 @@ from pydantic_settings import SettingsError
 
 from common.errors import BadInput, NotReachable, UnusableFile
 from jembatan.commands import (
+    approvals,
     clients,
     database,
     demo,
@@ -18,6 +19,7 @@ from jembatan.commands import (
     payments,
     processes,
     reconcile,
+    refunds,
     up,
 )
 from jembatan.commands.output import complain
@@ -33,6 +35,8 @@ app.command("demo")(demo.demo)
 app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(database.doctor)
 app.add_typer(payments.app, name="payments")
+app.add_typer(refunds.app, name="refunds")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")

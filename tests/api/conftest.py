@@ -18,7 +18,7 @@ from api_world import Day, every_class
 
 from api import figures
 from common.settings import settings
-from deployments.names import RECONCILE_ON_DEMAND
+from deployments.names import RECONCILE_ON_DEMAND, REFUND_ON_DEMAND
 from jembatan.stack.database import prefect_database_url
 from records import client as clients
 from records import reconciliation
@@ -34,6 +34,11 @@ PARAMETERS = {
         "layout": {"type": "string"},
         "allow_empty": {"type": "boolean"},
     },
+}
+
+REFUND_PARAMETERS = {
+    "type": "object",
+    "properties": {"processes": {"type": "array", "items": {"type": "string", "format": "uuid"}}},
 }
 
 
@@ -94,7 +99,7 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="session")
 def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a Prefect server's API with our deployment, which no worker serves."""
+    """Address of a Prefect server's API with our deployments, which no worker serves."""
     folder = tmp_path_factory.mktemp("prefect")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -110,15 +115,16 @@ def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         _wait_until_up(url, running, folder / "log")
-        flow, name = RECONCILE_ON_DEMAND.split("/")
-        flow_id = httpx.post(f"{url}/flows/", json={"name": flow}).json()["id"]
-        deployment = {
-            "name": name,
-            "flow_id": flow_id,
-            "enforce_parameter_schema": True,
-            "parameter_openapi_schema": PARAMETERS,
-        }
-        httpx.post(f"{url}/deployments/", json=deployment).raise_for_status()
+        for named, parameters in ((RECONCILE_ON_DEMAND, PARAMETERS), (REFUND_ON_DEMAND, REFUND_PARAMETERS)):
+            flow, name = named.split("/")
+            flow_id = httpx.post(f"{url}/flows/", json={"name": flow}).json()["id"]
+            deployment = {
+                "name": name,
+                "flow_id": flow_id,
+                "enforce_parameter_schema": True,
+                "parameter_openapi_schema": parameters,
+            }
+            httpx.post(f"{url}/deployments/", json=deployment).raise_for_status()
         yield url
     finally:
         running.terminate()

@@ -16,7 +16,7 @@ from api_world import execute
 from api import relay, sweep
 from api.prefect_server import PrefectUnavailable
 from common import clock
-from deployments.names import RECONCILE_FLOW
+from deployments.names import RECONCILE_FLOW, REFUND_FLOW
 from records import process
 from records.db import unit_of_work
 from records.process import ProcessRun
@@ -313,3 +313,46 @@ def test_the_relay_outlives_the_database(
         eventually(lambda: kept(run_id).submitted_at)
     finally:
         working.stop()
+
+
+def refunds(number: int) -> list[UUID]:
+    with unit_of_work() as session:
+        asked = {"payment_id": str(uuid4()), "refund_id": str(uuid4())}
+        return [process.request(session, REFUND_FLOW, f"T-{uuid4()}/k", asked)[0].id for _ in range(number)]
+
+
+def batches(prefect: httpx.Client) -> list[int]:
+    """How many refunds each flow run has."""
+    named = {"flow_runs": {"tags": {"all_": [relay.BATCH_TAG]}}}
+    made = prefect.post("/flow_runs/filter", json=named).json()
+    return sorted(len(one["parameters"]["processes"]) for one in made)
+
+
+def test_a_burst_of_refunds_goes_in_few_flow_runs(
+    prefect: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(relay.BATCHES, REFUND_FLOW, 4)
+    before = batches(prefect)
+    ids = refunds(10)
+    relay.hand_over()
+    assert sorted([*before, 4, 4]) == batches(prefect)  # the rest gathers while a batch begins
+    late = refunds(1)
+    relay.hand_over()
+    assert kept(late[0]).flow_run_id is None
+    execute("UPDATE process_runs SET state = 'running' WHERE submitted_at IS NOT NULL")
+    relay.hand_over()
+    assert sorted([*before, 3, 4, 4]) == batches(prefect)
+    runs = [kept(run_id) for run_id in (*ids, *late)]
+    assert len({run.flow_run_id for run in runs}) == 3
+    assert all(run.submitted_at is not None for run in runs)
+
+
+def test_a_batch_that_nobody_begins_holds_the_next_one_up_for_seconds_only(prefect: httpx.Client) -> None:
+    refunds(1)
+    relay.hand_over()
+    late = refunds(1)
+    relay.hand_over()
+    assert kept(late[0]).submitted_at is None
+    execute("UPDATE process_runs SET submitted_at = now() - interval '11 s' WHERE submitted_at IS NOT NULL")
+    relay.hand_over()
+    assert kept(late[0]).submitted_at is not None
