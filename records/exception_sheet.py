@@ -117,9 +117,7 @@ def as_texts(row: dict[str, Any]) -> list[str]:
 
 def read(path: Path, name: str, scratch: Path) -> list[Row]:
     """The rows of an uploaded CSV or XLSX; raises UnusableFile where it is no such sheet."""
-    table = open_table(
-        path, name, required=[{one} for one in NEEDED], size_limit=LARGEST, scratch=scratch
-    )
+    table = open_table(path, name, required=[{one} for one in NEEDED], size_limit=LARGEST, scratch=scratch)
     places = columns_of(table, {one: {one} for one in NEEDED})
     formulas = formula_cells(path, name) if table.sheet is not None else set()
     found = []
