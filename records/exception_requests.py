@@ -141,18 +141,11 @@ def awaited(session: Session, exception_ids: Sequence[int]) -> dict[int, Awaited
     return {row[0]: Awaited(*row[1:]) for row in rows}
 
 
-def of_approval(session: Session, asked: Approval) -> tuple[ExceptionRequest, list[ExceptionRequestItem]]:
-    """The request that an approval is about, and its exceptions in the order of their numbers."""
-    made = session.get_one(ExceptionRequest, UUID(asked.subject_id))
+def of_subject(session: Session, subject_id: str) -> tuple[ExceptionRequest, list[ExceptionRequestItem]]:
+    """The request that an approval with this subject is about, and its exceptions in their order."""
+    made = session.get_one(ExceptionRequest, UUID(subject_id))
     items = sa.select(ExceptionRequestItem).filter_by(request_id=made.id)
     return made, list(session.scalars(items.order_by(ExceptionRequestItem.exception_id)))
-
-
-def numbers(session: Session, request_id: str) -> list[int]:
-    """The numbers of the exceptions that a request is about."""
-    item = ExceptionRequestItem
-    found = sa.select(item.exception_id).where(item.request_id == UUID(request_id))
-    return list(session.scalars(found.order_by(item.exception_id)))
 
 
 def remark(session: Session, remarks: Iterable[tuple[int, str]], actor: str) -> None:

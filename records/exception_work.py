@@ -19,7 +19,7 @@ from common.money import rupiah
 from records import approval, exception_requests, exceptions, hand_match, payment
 from records.approval import Approval
 from records.exception_requests import ExceptionRequestItem
-from records.exceptions import ExceptionEvent, NotOpen, NotPossible, ReconciliationException
+from records.exceptions import ExceptionEvent, NotPossible, ReconciliationException
 from records.payment import PAID, Payment
 
 # What a person may ask for, and the state that it leads to.
@@ -28,6 +28,10 @@ NEEDS_APPROVAL = ("write_off", "match")
 MOST_WORDS = approval.MOST_WORDS  # characters of a reason
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MISSING = ("missing_at_gateway", "timing")
+
+
+class Overtaken(approval.AlreadyDecided):
+    """What was asked for cannot be done any more; the decision is not taken."""
 
 
 @dataclass(frozen=True)
@@ -134,19 +138,20 @@ def refuse_write_off(found: ReconciliationException) -> None:
         raise NotPossible("It puts no money at risk, so there is nothing to write off: explain it")
 
 
-def hold(session: Session, request_id: str) -> None:
-    """Lock the exceptions that a decision about this request changes."""
-    locked_many(session, exception_requests.numbers(session, request_id))
+def hold(session: Session, subject_id: str) -> None:
+    """Lock the exceptions that a request is about, before its approval is decided."""
+    _, items = exception_requests.of_subject(session, subject_id)
+    locked_many(session, [item.exception_id for item in items])
 
 
 def decided(session: Session, asked: Approval) -> Decided:
     """Do what a decision about exceptions says, in the transaction in which it was made.
 
-    asked: an approval with the subject `exception`, just approved or refused. What has ended in between, or
-    has other amounts now, is left as it is; where nothing at all is left to do, NotOpen or NotPossible says
-    why and the decision is not taken.
+    asked: an approval with the subject `exception`, just approved or refused; `hold` came before. What has
+    ended in between, or has other amounts now, is left as it is; where nothing is left to do, Overtaken
+    says why, and its caller takes the decision back with the transaction.
     """
-    request, items = exception_requests.of_approval(session, asked)
+    request, items = exception_requests.of_subject(session, asked.subject_id)
     assert asked.decided_by is not None
     done = Decided()
     locked = locked_many(session, [item.exception_id for item in items])
@@ -167,10 +172,13 @@ def decided(session: Session, asked: Approval) -> Decided:
         else:
             fit.append((found, item))
     if not fit:
-        raise NotOpen(f"{done.left[0][1]}: refuse this one; what is still open can be asked for anew")
+        raise Overtaken(f"{done.left[0][1]}: refuse this one; what is still open can be asked for anew")
     if request.payment_id is not None:
-        (found, item), *_ = fit
-        _match(session, found, item, request.payment_id, asked)
+        ((found, item),) = fit
+        try:
+            _match(session, found, item, request.payment_id, asked)
+        except NotPossible as why:
+            raise Overtaken(f"{why}: refuse this one") from None
     else:
         ended = [(found, f"{item.reason} (asked for by {asked.requested_by})") for found, item in fit]
         end_many(session, ended, "written_off", asked.decided_by)

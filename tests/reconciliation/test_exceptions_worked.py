@@ -19,6 +19,7 @@ from records.approval import Approval, OwnRequest
 from records.db import unit_of_work
 from records.exception_proposals import Proposal, proposals
 from records.exception_requests import AwaitsApproval, awaited
+from records.exception_work import Overtaken
 from records.exceptions import NotOpen, NotPossible, ReconciliationException
 from records.payment import Payment
 
@@ -87,6 +88,7 @@ def ended(number: int, action: str, **more: Any) -> exception_work.Outcome:
 def decide(asked: Approval | None, *, by: str = BUDI, approve: bool = True) -> exception_work.Decided:
     assert asked is not None
     with unit_of_work() as session:
+        exception_work.hold(session, asked.subject_id)
         said = approval.decide(session, asked.id, by=by, approve=approve, reason="seen")
         return exception_work.decided(session, said)
 
@@ -193,7 +195,7 @@ def test_amounts_that_changed_since_it_was_asked_are_not_written_off(tmp_path: P
     asked = ended(of_class("amount_mismatch").id, "write_off").approval
     changed = [line("R-LESS", 1_000) if one.reference == "R-LESS" else one for one in report]
     run_day(tmp_path, [changed])
-    with pytest.raises(NotOpen, match="has other amounts than when it was asked: refuse this one"):
+    with pytest.raises(Overtaken, match="has other amounts than when it was asked: refuse this one"):
         decide(asked)
     assert of_class("amount_mismatch").state == "open"
     with unit_of_work() as session:
@@ -214,7 +216,7 @@ def test_what_ended_in_between_cannot_be_written_off_any_more(tmp_path: Path) ->
     asked = ended(number, "write_off").approval
     late = line("R-ABSENT", 80_000)
     run_day(tmp_path, [[late]], day=NEXT)
-    with pytest.raises(NotOpen, match="is settled already: refuse this one"):
+    with pytest.raises(Overtaken, match="is settled already: refuse this one"):
         decide(asked)
     assert decide(asked, approve=False).left == []
 
@@ -382,7 +384,7 @@ def test_of_two_questions_that_match_one_payment_the_second_has_no_effect(tmp_pa
     ours = the_payment("R-1").id
     first, second = (ended(number, "match", payment_id=ours).approval for number in (one, two))
     decide(first)
-    with pytest.raises(NotPossible, match="matched already"):
+    with pytest.raises(Overtaken, match="matched already"):
         decide(second)
 
 
