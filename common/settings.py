@@ -3,6 +3,8 @@
 A key value may be the text itself or a path to a file that holds it (container secrets).
 """
 
+import re
+from datetime import date
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -42,6 +44,41 @@ class ReportSource(BaseModel):
     give_up_after_hours: float = Field(default=10, description="a report this late needs a person")
 
 
+class PayoutPlan(BaseModel):
+    """When a gateway pays out what it has settled, and how its credits are known on the bank statement."""
+
+    pattern: str = Field(
+        default="",
+        description="regular expression that the narrative of its bank entries has, capitals or not; its "
+        "group `reference` is the payout's reference. Empty: no payouts",
+    )
+    account: str = Field(default="", description="bank account that it pays to; empty: any")
+    days: int = Field(default=1, ge=0, le=30, description="settlement days from a business day to its payout")
+    weekdays: tuple[int, ...] = Field(
+        default=(1, 2, 3, 4, 5), min_length=1, description="settlement days, Monday is 1"
+    )
+    closed: tuple[date, ...] = Field(default=(), description="days without settlement, such as holidays")
+    transfer_fee: Decimal = Field(
+        default=Decimal(0), ge=0, le=1_000_000, decimal_places=2, description="rupiah kept of each payout"
+    )
+
+    @field_validator("pattern", mode="after")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"the pattern is no regular expression: {error}") from None
+        return pattern
+
+    @field_validator("weekdays", mode="after")
+    @classmethod
+    def _are_weekdays(cls, weekdays: tuple[int, ...]) -> tuple[int, ...]:
+        if not set(weekdays) <= set(range(1, 8)):
+            raise ValueError("weekdays are 1 (Monday) to 7 (Sunday)")
+        return weekdays
+
+
 class Service(BaseModel):
     """What every outside service has: an address, time-outs in seconds, calls a second."""
 
@@ -65,6 +102,7 @@ class Gateway(Service):
     max_amount: int = Field(default=20_000_000, ge=1, description="rupiah, the most that may be charged")
     refund_days: int = Field(default=45, ge=0, description="days after which nothing can be given back")
     report: ReportSource = ReportSource()
+    payout: PayoutPlan = PayoutPlan()
     tolerance: Decimal = Field(default=Decimal(0), ge=0, description="rupiah by which amounts may differ")
 
 
@@ -169,6 +207,9 @@ class Settings(BaseSettings):
         for name in GATEWAYS:
             section = self.gateway(name)
             section.base_url = section.base_url or f"{self.sandbox_url}/{name}"
+            if not section.payout.pattern:
+                pattern = rf"SANDBOX {name} PAYOUT(?: (?P<reference>\S+))?"
+                section.payout = section.payout.model_copy(update={"pattern": pattern})
         if not self.gopay.server_key.get_secret_value():
             self.gopay.server_key = SecretStr(f"{SANDBOX_MARK}SB-Mid-server-jembatan")
         for name in GATEWAYS:

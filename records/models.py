@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from records.bank import BankCoverage, BankEntry, BankMalformedLine, BankStatement
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.db import Base
@@ -10,12 +11,18 @@ from records.files import KeptFile
 from records.gateway_token import GatewayToken
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent, Refund
+from records.payout import Payout, PayoutOutcome, PayoutRun
+from records.payout_sums import SettledSum
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
 from records.reconciliation import Reconciliation
 
 __all__ = [
     "ApiKey",
+    "BankCoverage",
+    "BankEntry",
+    "BankMalformedLine",
+    "BankStatement",
     "Base",
     "Client",
     "ExceptionEvent",
@@ -25,11 +32,15 @@ __all__ = [
     "Notification",
     "Payment",
     "PaymentEvent",
+    "Payout",
+    "PayoutOutcome",
+    "PayoutRun",
     "PlatformEvent",
     "ProcessRun",
     "Reconciliation",
     "ReconciliationException",
     "Refund",
+    "SettledSum",
 ]
 
 
