@@ -16,6 +16,7 @@ from jembatan.commands import (
     exceptions,
     notifications,
     payments,
+    payouts,
     processes,
     reconcile,
     up,
@@ -33,6 +34,7 @@ app.command("demo")(demo.demo)
 app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(database.doctor)
 app.add_typer(payments.app, name="payments")
+app.add_typer(payouts.app, name="payouts")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")

@@ -101,6 +101,16 @@ def as_json(session: Session, run: PayoutRun) -> dict[str, Any]:
     }
 
 
+def resource(payout: Payout) -> dict[str, Any]:
+    """A payout for programs: both sides, amounts as strings with two decimals."""
+    return {
+        "payout_id": str(payout.id),
+        **payout.details,
+        "as_of": payout.as_of.isoformat(),
+        "run_id": str(payout.last_run_id),
+    }
+
+
 def search(
     session: Session,
     *,
@@ -113,13 +123,14 @@ def search(
 ) -> list[Payout]:
     """Payouts as they are known now, the newest first; a page that follows the id `before`."""
     query = sa.select(Payout).order_by(Payout.id.desc()).limit(limit)
-    for condition, value in (
-        (Payout.gateway == gateway, gateway),
-        (Payout.class_ == class_, class_),
-        (Payout.day >= first_day, first_day),
-        (Payout.day <= last_day, last_day),
-        (Payout.id < before, before),
-    ):
-        if value is not None:
-            query = query.where(condition)
+    if gateway is not None:
+        query = query.where(Payout.gateway == gateway)
+    if class_ is not None:
+        query = query.where(Payout.class_ == class_)
+    if first_day is not None:
+        query = query.where(Payout.day >= first_day)
+    if last_day is not None:
+        query = query.where(Payout.day <= last_day)
+    if before is not None:
+        query = query.where(Payout.id < before)
     return list(session.scalars(query))

@@ -1,0 +1,38 @@
+"""Taking a bank's statement over: kept by its SHA-256, read strictly, recorded whole or not at all."""
+
+from pathlib import Path
+
+from common.settings import settings
+from providers.bank.entries import BankStatement
+from providers.bank.layout import load_bank_layout
+from providers.bank.statement import read_statement
+from providers.reports.sources import read_blocks
+from records import bank, files
+from records.db import unit_of_work
+from records.payout_rows import is_a_gateways
+
+
+def take(
+    path: Path, *, format: str | None = None, account: str = "", layout: str = "canonical"
+) -> tuple[bank.Taken, BankStatement]:
+    """Take the statement over; what was recorded, and what was read.
+
+    A death in between leaves at most a kept file; the same file again goes on from there. Raises
+    UnusableFile or BadInput, and then nothing of the file is recorded.
+    """
+    own = load_bank_layout(layout, settings().home / "bank-layouts")
+    limit = settings().report_size_limit
+    read = read_statement(path, path.name, format=format, layout=own, account=account, size_limit=limit)
+    kept = files.keep(path.name, read_blocks(path))
+    with unit_of_work() as session:
+        taken = bank.take(
+            session,
+            kept,
+            path.name,
+            read.format,
+            [bank.NewEntry(**vars(one)) for one in read.entries],
+            [bank.NewMalformedLine(**vars(one)) for one in read.malformed],
+            [(one.account, one.first_day, one.last_day) for one in read.coverage],
+            is_a_gateways,
+        )
+    return taken, read
