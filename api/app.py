@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio import to_thread
 from fastapi import FastAPI
 
-from api import callbacks, docs, health, openapi, pages, payments, problems, processes
+from api import callbacks, docs, health, openapi, pages, payments, payouts, problems, processes
 from api.addresses import PlainAddress
 from api.courier import Courier
 from api.desk import Desk
@@ -76,7 +76,7 @@ app.add_middleware(SizeLimit)
 app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
 problems.install(app)
-for _part in (health, payments, callbacks, processes, pages):
+for _part in (health, payments, callbacks, processes, payouts, pages):
     app.include_router(_part.router)
 openapi.complete(app)
 docs.mount(app)

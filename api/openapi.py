@@ -11,6 +11,7 @@ from api.access import SCHEME
 from api.health import Readiness
 from api.pages import StatementFigures
 from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
+from api.payouts import Payout, Payouts
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
 
@@ -21,14 +22,14 @@ TAGS = [
         "description": "Where wallets tell us what became of a payment, with a signature of theirs.",
     },
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
-    {"name": "reconciliations", "description": "The statements of finance, as pages and in figures."},
+    {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
 # FastAPI takes the nulls out of examples, and with them members that are always there; Pydantic sorts the
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
-    Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Process, Processes,
+    Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
     StatementFigures, Readiness,
 )  # fmt: skip
 

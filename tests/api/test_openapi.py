@@ -31,6 +31,7 @@ MODELS = DESCRIBED["components"]["schemas"]
 IDS = {
     "create_payment", "verify_payment", "cancel_payment", "read_payment", "list_payments",
     "receive_notification", "grant_token", "read_process", "list_processes",
+    "read_payout", "list_payouts",
     "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)
