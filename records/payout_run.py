@@ -161,6 +161,7 @@ def _prove(
 def _know(session: Session, run: PayoutRun, rows: list[Row]) -> None:
     """Bring what is known of each payout up to date, unless a run that looked further has been there.
 
+    What waits gives way to whatever is found, and what has no entry to what has one.
     An entry that was taken for nobody's and now pays a payout is one row from then on; and what the last
     version of these days found and this one does not is no more.
     """
@@ -186,7 +187,11 @@ def _know(session: Session, run: PayoutRun, rows: list[Row]) -> None:
             added.on_conflict_do_update(
                 constraint="payouts_identity",
                 set_={name: added.excluded[name] for name in kept},
-                where=Payout.as_of <= added.excluded.as_of,
+                where=sa.or_(
+                    Payout.as_of <= added.excluded.as_of,
+                    Payout.entry_id.is_(None)
+                    & (added.excluded.entry_id.is_not(None) | (Payout.class_ == "timing")),
+                ),
             )
         )
     session.execute(

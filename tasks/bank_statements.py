@@ -1,13 +1,14 @@
 """Taking a bank's statement over: kept by its SHA-256, read strictly, recorded whole or not at all."""
 
 from pathlib import Path
+from typing import Any
 
-from common.settings import settings
+from common.settings import GATEWAYS, settings
 from providers.bank.entries import BankStatement
 from providers.bank.layout import load_bank_layout
 from providers.bank.statement import read_statement
 from providers.reports.sources import read_blocks
-from records import bank, files
+from records import bank, files, payout, payout_run
 from records.db import unit_of_work
 from records.payout_rows import is_a_gateways
 
@@ -36,3 +37,18 @@ def take(
             is_a_gateways,
         )
     return taken, read
+
+
+def reconcile(read: BankStatement) -> list[dict[str, Any]]:
+    """Hold the payouts of every gateway that pays to these accounts against the days of a statement."""
+    proofs = []
+    for gateway in GATEWAYS:
+        plan = settings().gateway(gateway).payout
+        spans = [one for one in read.coverage if plan.account in ("", one.account)]
+        if not plan.pattern or not spans:
+            continue
+        first, last = min(one.first_day for one in spans), max(one.last_day for one in spans)
+        with unit_of_work() as session:
+            run = payout_run.reconcile(session, gateway, first, last)
+            proofs.append(payout.as_json(session, run))
+    return proofs

@@ -36,12 +36,17 @@ def import_statement(
         str, typer.Option(help="Whose statement it is; needed where the file does not say so.")
     ] = "",
     layout: Annotated[str, typer.Option(help="For csv: name of the bank's layout.")] = "canonical",
+    then_reconcile: Annotated[
+        bool, typer.Option("--reconcile/--no-reconcile", help="Look at the payouts of its days at once.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Take a bank statement over. The same file, or the same entry in another file, changes nothing.
 
-    Exit 0: all of it is taken; 1: lines of a table cannot be read, the others are taken; 2: the file is
-    unusable, nothing of it is taken.
+    Then hold the payouts of each gateway against the days that the statement covers.
+
+    Exit 0: all of it is taken; 1: lines of a table cannot be read, the others are taken, or a proof does
+    not balance; 2: the file is unusable, nothing of it is taken.
     """
     if not file.is_file():
         raise UnusableFile(file.name, "there is no such file; give the path of the bank's statement")
@@ -50,6 +55,7 @@ def import_statement(
         raise typer.Exit(2)
     with stack():
         taken, read = bank_statements.take(file, format=format, account=account, layout=layout)
+        proofs = bank_statements.reconcile(read) if then_reconcile else []
     told = {
         "statement_id": str(taken.statement.id),
         "name": taken.statement.name,
@@ -69,10 +75,12 @@ def import_statement(
         ],
     }
     if json:
-        as_json(told)
+        as_json(told | {"payouts": proofs})
     else:
         _tell_import(told)
-    raise typer.Exit(1 if read.malformed else 0)
+        for outcome in proofs:
+            print_proof(outcome)
+    raise typer.Exit(1 if read.malformed or not all(one["balanced"] for one in proofs) else 0)
 
 
 @app.command("reconcile")
