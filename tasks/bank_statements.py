@@ -18,13 +18,16 @@ def take(
 ) -> tuple[bank.Taken, BankStatement]:
     """Take the statement over; what was recorded, and what was read.
 
-    A death in between leaves at most a kept file; the same file again goes on from there. Raises
-    UnusableFile or BadInput, and then nothing of the file is recorded.
+    A death in between, or a file that is unusable, leaves at most the kept file. Raises UnusableFile or
+    BadInput, and then nothing of it is recorded.
     """
     own = load_bank_layout(layout, settings().home / "bank-layouts")
-    limit = settings().report_size_limit
-    read = read_statement(path, path.name, format=format, layout=own, account=account, size_limit=limit)
     kept = files.keep(path.name, read_blocks(path))
+    # What is read is the kept file: the one that was given may change meanwhile.
+    limit = settings().report_size_limit
+    read = read_statement(
+        files.path_of(kept), path.name, format=format, layout=own, account=account, size_limit=limit
+    )
     with unit_of_work() as session:
         taken = bank.take(
             session,
