@@ -93,6 +93,7 @@ class Explanation(BaseModel):
         "missing_payment_but_not_its_fee",
         "missing_payments",
         "refund_not_taken_off",
+        "chargeback_not_taken_off",
         "repeated_line_paid",
     ] = Field(description="What the gateway seems to have done")
     is_unique: bool = Field(description="False: it is one of the references, as all are worth the same")

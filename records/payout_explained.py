@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from itertools import combinations_with_replacement
-from math import comb
+from math import comb, prod
 from typing import Any, LiteralString
 
 import sqlalchemy as sa
@@ -30,7 +30,8 @@ LEFT JOIN refunds f ON f.id = o.subject_id AND o.is_refund"""
 _SINGLE: tuple[tuple[str, int, LiteralString], ...] = (
     ("missing_payment", 1, "o.net_minor = :worth"),
     ("missing_payment_but_not_its_fee", 1, "o.net_minor > 0 AND o.report_minor = :worth"),
-    ("refund_not_taken_off", -1, "o.net_minor = -CAST(:worth AS bigint)"),
+    ("refund_not_taken_off", -1, "o.is_refund AND o.net_minor = -CAST(:worth AS bigint)"),
+    ("chargeback_not_taken_off", -1, "NOT o.is_refund AND o.net_minor = -CAST(:worth AS bigint)"),
     (
         "repeated_line_paid",
         -1,
@@ -60,36 +61,33 @@ def explain(session: Session, payout: Settled, booked_minor: int) -> dict[str, A
         return None
     worth = {int(row[0]): int(row[1]) for row in session.execute(sa.text(_WORTH), values)}
     for size in (2, 3):
-        if (parts := only_combination(worth, short, size)) is None:
-            continue
-        named = sa.text(f"{_NAMED} WHERE o.net_minor = ANY (CAST(:parts AS bigint[])) ORDER BY 1")
-        references = [row.reference for row in session.execute(named, {**values, "parts": list(parts)})]
-        return _said("missing_payments", references, is_unique=True, of=size)
+        ways = combinations(worth, short, size)
+        if len(ways) > 1:
+            return None  # several of two explain nothing, and then neither does one of three
+        if ways:
+            named = sa.text(f"{_NAMED} WHERE o.net_minor = ANY (CAST(:parts AS bigint[])) ORDER BY 1")
+            rows = session.execute(named, {**values, "parts": list(ways[0])})
+            return _said("missing_payments", [row.reference for row in rows], is_unique=True, of=size)
     return None
 
 
-def only_combination(worth: Mapping[int, int], total: int, size: int) -> tuple[int, ...] | None:
-    """The only `size` lines that add up to `total`, by their worth; None where there are none or several.
+def combinations(worth: Mapping[int, int], total: int, size: int) -> list[tuple[int, ...]]:
+    """The ways in which `size` lines add up to `total`, by their worth: none, the only one, two of several.
 
     worth: how many lines have each worth.
     """
     if size > 2 and len(worth) > MOST_VALUES_FOR_THREE:
-        return None
-    found: tuple[int, ...] | None = None
-    values = sorted(worth)
-    for some in combinations_with_replacement(values, size - 1):
+        return []
+    found: list[tuple[int, ...]] = []
+    for some in combinations_with_replacement(sorted(worth), size - 1):
         last = total - sum(some)
         if last < some[-1] or last not in worth:
             continue
         parts = (*some, last)
-        ways = 1
-        for value, times in Counter(parts).items():
-            ways *= comb(worth[value], times)
-        if ways == 0:
-            continue
-        if ways > 1 or found is not None:
-            return None
-        found = parts
+        ways = prod(comb(worth[value], times) for value, times in Counter(parts).items())
+        found += [parts] * min(ways, 2)
+        if len(found) > 1:
+            return found[:2]
     return found
 
 

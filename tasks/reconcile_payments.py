@@ -224,7 +224,8 @@ def summary(outcome: dict[str, Any]) -> str:
     if payouts.get("error") or payouts.get("balanced") is False:
         parts.append(f"payouts: {payouts.get('error') or 'the proof does not balance, tell the developers'}")
     elif payouts.get("differences"):
-        parts.append(f"{payouts['differences']:,} payouts differ")
+        differ = "payout differs" if payouts["differences"] == 1 else "payouts differ"
+        parts.append(f"{payouts['differences']:,} {differ}")
     return " · ".join(parts)
 
 

@@ -55,6 +55,7 @@ _WHAT = {
     "missing_payment": "the payment {names} is missing in it",
     "missing_payment_but_not_its_fee": "the payment {names} is missing in it, its fee was taken all the same",
     "missing_payments": "the payments {names} are missing in it",
+    "chargeback_not_taken_off": "the payment {names}, which was taken back, was not taken off",
     "refund_not_taken_off": "the refund {names} was not taken off",
     "repeated_line_paid": "the payment {names}, which the report lists twice, was paid twice",
 }
