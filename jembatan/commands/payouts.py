@@ -79,7 +79,8 @@ def import_statement(
     else:
         _tell_import(told)
         for outcome in proofs:
-            print_proof(outcome)
+            if outcome["ledger_rows"] or outcome["report_rows"]:
+                print_proof(outcome)
     raise typer.Exit(1 if read.malformed or not all(one["balanced"] for one in proofs) else 0)
 
 
@@ -194,7 +195,8 @@ def _named(which: str) -> sa.ColumnElement[bool]:
     try:
         return payout.Payout.id == UUID(which)
     except ValueError:
-        return payout.Payout.details["payout"].astext == which
+        named: sa.ColumnElement[bool] = payout.Payout.details["payout"].astext == which
+        return named
 
 
 def _tell_import(told: dict[str, Any]) -> None:

@@ -22,8 +22,8 @@ AMOUNTS = [50_000, 100_000, 150_000]  # few, so that amounts often meet
 Settled = dict[date, list[tuple[str, Decimal]]]
 
 
-def random_week(rng: random.Random, folder: Path) -> tuple[Settled, list[Credit]]:
-    """Days of settlement that are recorded, and what the bank booked for them: mostly right."""
+def random_week(rng: random.Random, folder: Path | None) -> tuple[Settled, list[Credit]]:
+    """Days of settlement, recorded where there is a folder, and what the bank booked: mostly right."""
     settled: Settled = {}
     for day in DAYS[:6]:
         lines = [
@@ -34,7 +34,8 @@ def random_week(rng: random.Random, folder: Path) -> tuple[Settled, list[Credit]
             )
             for number in range(rng.randrange(4))
         ]
-        settle(folder, day, lines)
+        if folder is not None:
+            settle(folder, day, lines)
         settled[day] = [(line.payout, net(line)) for line in lines]
     credits = []
     for payout in oracle.payouts_of(settled):
@@ -84,7 +85,7 @@ def expected(
     return sorted(oracle.classify(settled, came(credits), first, last, covered), key=_in_order)
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(6))
 def test_every_payout_and_entry_gets_the_class_of_the_rules(database: str, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     settled, credits = random_week(rng, tmp_path)
@@ -96,7 +97,7 @@ def test_every_payout_and_entry_gets_the_class_of_the_rules(database: str, tmp_p
         assert classed(proof(first, last)) == expected(settled, credits, first, last, covered)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_order_files_and_overlap_change_nothing(database: str, tmp_path: Path, seed: int) -> None:
     rng = random.Random(100 + seed)
     _, credits = random_week(rng, tmp_path)
@@ -143,11 +144,12 @@ def test_the_only_combination_is_the_only_one(worth: dict[int, int], total: int,
         assert found == [tuple(sorted(lines[place] for place in ways[0]))]
 
 
-def test_the_weeks_are_dense_enough_to_show_every_class(database: str, tmp_path: Path) -> None:
+def test_the_weeks_are_dense_enough_to_show_every_class() -> None:
     seen: set[str] = set()
     for seed in range(6):
-        settled, credits = random_week(random.Random(seed), tmp_path)
-        seen |= {row[0] for row in expected(settled, credits, TUE, DAYS[-2], set(DAYS))}
+        settled, credits = random_week(random.Random(seed), None)
+        for first, last in ((TUE, TUE + timedelta(days=2)), (TUE, DAYS[-1])):
+            seen |= {row[0] for row in expected(settled, credits, first, last, set(DAYS))}
     assert seen == {
         "duplicate_at_gateway", "missing_in_ledger", "currency_mismatch", "amount_mismatch", "timing",
         "missing_at_gateway", "matched",
