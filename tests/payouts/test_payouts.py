@@ -1,5 +1,7 @@
 """What a gateway has settled against what the bank has booked: each class, and what its difference is."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -30,6 +32,7 @@ from common.errors import BadInput
 from common.settings import settings
 from records import payout
 from records.db import unit_of_work
+from records.settlement_days import FromSettings
 from tasks import bank_statements
 
 DAY = [paid("A1", 150_000), paid("A2", 275_000), paid("A3", 99_000)]
@@ -275,3 +278,30 @@ def test_what_the_bank_says_of_others_is_not_kept(tmp_path: Path) -> None:
     with unit_of_work() as session:
         kept = {entry.amount_minor: entry.narrative for entry in session.query(BankEntry)}
     assert kept == {-1234567: None, 100_000: "TRSF SANDBOX gopay PAYOUT"}
+
+
+def test_two_runs_and_two_imports_at_once_take_turns(tmp_path: Path) -> None:
+    settle(tmp_path, TUE, DAY)
+    files = [bank_file(tmp_path, [Credit(WED, net(*DAY)), covering(WED)]) for _ in range(4)]
+    files[0].write_text(files[0].read_text().replace(f"FEE-{WED}", "FEE-2"))  # another file, one entry shared
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda path: bank_statements.take(path)[0], files))
+        assert (sum(one.new_entries for one in taken), sum(one.is_new for one in taken)) == (3, 2)
+        outcomes = list(pool.map(lambda _: proof(WED), range(4)))
+    assert sorted(one["version"] for one in outcomes) == [1, 2, 3, 4]
+    assert all(classes(one) == {"matched": (1, net(*DAY), net(*DAY))} for one in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("days", "closed", "due"),
+    [
+        (1, [], {TUE: WED, FRI: MON, SAT: MON, SUN: MON}),
+        (0, [], {TUE: TUE, SAT: MON}),
+        (2, [], {THU: MON, TUE: THU}),
+        (1, [WED], {TUE: THU}),
+        (0, [MON], {SUN: MON + timedelta(days=1)}),
+    ],
+)
+def test_settlement_days(days: int, closed: list[date], due: dict[date, date]) -> None:
+    calendar = FromSettings(days, frozenset(range(1, 6)), frozenset(closed))
+    assert {day: calendar.due(day) for day in due} == due
