@@ -1,11 +1,12 @@
 """Payouts for programs: what gateways have paid out, held against what their reports say they owe."""
 
+import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from api import cursors
@@ -33,6 +34,16 @@ Class = Literal[
     "missing_at_gateway",
     "matched",
 ]
+
+
+def _written_out(value: Any) -> Any:
+    """Pydantic would take a number for a day too, as seconds since 1970."""
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        raise ValueError("write the day as 2026-11-24")
+    return value
+
+
+BankDay = Annotated[date, BeforeValidator(_written_out)]
 GatewayName = Literal["gopay", "ovo", "linkaja"]
 _EXAMPLE: JsonDict = {
     "payout_id": "01a21262-4276-7a6e-9694-da460ed71723",
@@ -169,8 +180,8 @@ def read_payout(
 def list_payouts(
     gateway: Annotated[GatewayName | None, Query(description="Only this gateway")] = None,
     class_: Annotated[Class | None, Query(alias="class", description="Only this class")] = None,
-    from_: Annotated[date | None, Query(alias="from", description="From this bank day on")] = None,
-    to: Annotated[date | None, Query(description="Up to this bank day")] = None,
+    from_: Annotated[BankDay | None, Query(alias="from", description="From this bank day on")] = None,
+    to: Annotated[BankDay | None, Query(description="Up to this bank day")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
     cursor: Cursor = None,
 ) -> Payouts:

@@ -56,7 +56,8 @@ def test_an_unknown_payout_and_a_key_without_the_scope_are_refused(
     client: httpx.Client, address: str, known: None
 ) -> None:
     assert client.get(f"/api/v1/payouts/{uuid4()}").status_code == 404
-    assert client.get("/api/v1/payouts?class=nonsense").status_code == 422
+    for wrong in ("class=nonsense", "to=0", "from=2026-11-31", "gateway=dana", "cursor=x"):
+        assert client.get(f"/api/v1/payouts?{wrong}").status_code == 422, wrong
     with unit_of_work() as session:
         _, key = clients.create(session, "payer", ["payments"])
     refused = httpx.get(f"{address}/api/v1/payouts", headers={"Authorization": f"Bearer {key.text}"})
