@@ -25,6 +25,7 @@ from api import (
     openapi,
     pages,
     payments,
+    payouts,
     problems,
     processes,
     reconciliations,
@@ -106,6 +107,7 @@ _PARTS = (
     reconciliations,
     exception_sheet,
     exceptions,
+    payouts,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

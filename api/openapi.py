@@ -22,6 +22,7 @@ from api.exception_models import (
 from api.health import Readiness
 from api.pages import StatementFigures
 from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
+from api.payouts import Payout, Payouts
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
 from api.reconciliations import Reconciliations
@@ -46,7 +47,7 @@ TAGS = [
     {"name": "refunds", "description": "Give money back, once, and see how far it has come."},
     {"name": "approvals", "description": "What waits for a second person's word."},
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
-    {"name": "reconciliations", "description": "The statements of finance, as pages and in figures."},
+    {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
@@ -54,8 +55,8 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 42
 # FastAPI takes the nulls out of examples, and with them members that are always there; Pydantic sorts the
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
-    Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Process, Processes,
-    StatementFigures, Readiness, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
+    RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,

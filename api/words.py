@@ -96,9 +96,6 @@ STATES = {
     "settled": "settled by a later report",
     "carried": "carried to the next day",
     "cleared": "no longer found",
-    "refunded": "given back",
-    "matched": "matched by hand",
-    "written_off": "written off",
 }
 AGES = {"1": "0–1 day", "3": "2–3 days", "7": "4–7 days", "30": "8–30 days", "older": "over 30 days"}
 ACTIONS = {

@@ -3,6 +3,7 @@
 A key value may be the text itself or a path to a file that holds it (container secrets).
 """
 
+import re
 from datetime import date, time
 from decimal import Decimal
 from functools import cache
@@ -43,6 +44,29 @@ class ReportSource(BaseModel):
     give_up_after_hours: float = Field(default=10, description="a report this late needs a person")
 
 
+class PayoutPlan(BaseModel):
+    """When a gateway pays out what it has settled, and how its credits are known on the bank statement."""
+
+    pattern: str = Field(
+        default="",
+        description="regular expression that the narrative of its bank entries has, capitals or not; its "
+        "group `reference` is the payout's reference. Empty: no payouts",
+    )
+    account: str = Field(default="", description="bank account that it pays to; empty: any")
+    transfer_fee: Decimal = Field(
+        default=Decimal(0), ge=0, le=1_000_000, decimal_places=2, description="rupiah kept of each payout"
+    )
+
+    @field_validator("pattern", mode="after")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"the pattern is no regular expression: {error}") from None
+        return pattern
+
+
 class Service(BaseModel):
     """What every outside service has: an address, time-outs in seconds, calls a second."""
 
@@ -72,6 +96,7 @@ class Gateway(Service):
     )
     refund_days: int = Field(default=45, ge=0, description="days after which nothing can be given back")
     report: ReportSource = ReportSource()
+    payout: PayoutPlan = PayoutPlan()
     tolerance: Decimal = Field(default=Decimal(0), ge=0, description="rupiah by which amounts may differ")
 
 
@@ -182,6 +207,9 @@ class Settings(BaseSettings):
         for name in GATEWAYS:
             section = self.gateway(name)
             section.base_url = section.base_url or f"{self.sandbox_url}/{name}"
+            if not section.payout.pattern:
+                pattern = rf"SANDBOX {name} PAYOUT(?: (?P<reference>\S+))?"
+                section.payout = section.payout.model_copy(update={"pattern": pattern})
         if not self.gopay.server_key.get_secret_value():
             self.gopay.server_key = SecretStr(f"{SANDBOX_MARK}SB-Mid-server-jembatan")
         for name in GATEWAYS:

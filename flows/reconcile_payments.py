@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.wallet import Wallet
+from tasks.payouts import hold_payouts
 from tasks.reconcile_payments import (
     PROCESS,
     classify,
@@ -35,7 +36,8 @@ def reconcile_payments(
     """Hold one gateway's settlement report of a business day against the ledger, and prove the result.
 
     Fetch the report and keep it, read it strictly, give every line and every payment one class, heal what
-    the gateway itself can answer, prove that both sides add up, and tell people. Running a day again
+    the gateway itself can answer, prove that both sides add up, look whether the bank has what was settled,
+    and tell people. Running a day again
     makes a new version of its statement; exceptions keep their identity.
     Runbook: docs/runbooks/reconcile-payments.md
 
@@ -57,6 +59,7 @@ def reconcile_payments(
                 classify(day, lines)
             healing = heal(day)
             prove(day)
-            return end(day, tell(day, healing))
+            payouts = hold_payouts(day)
+            return end(day, tell(day, healing), payouts)
     except Ended as ended:
         return ended.state

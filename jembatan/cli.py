@@ -17,6 +17,7 @@ from jembatan.commands import (
     exceptions,
     notifications,
     payments,
+    payouts,
     processes,
     reconcile,
     refunds,
@@ -37,6 +38,7 @@ app.command("doctor")(database.doctor)
 app.add_typer(payments.app, name="payments")
 app.add_typer(refunds.app, name="refunds")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(payouts.app, name="payouts")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")

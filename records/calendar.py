@@ -37,6 +37,11 @@ def settled_by(gateway: str, paid_at: datetime) -> date:
     return working_day(local.date() + timedelta(days=is_after), plan.settlement_days)
 
 
+def paid_out_on(gateway: str, business_day: date) -> date:
+    """The day on which what the gateway settled on a business day reaches the bank: T+n working days."""
+    return working_day(business_day, settings().gateway(gateway).settlement_days)
+
+
 def working_day(day: date, after: int) -> date:
     """The working day that comes `after` working days later; with 0 the day itself or the next such."""
     for _ in range(after):

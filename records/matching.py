@@ -192,6 +192,7 @@ def _for_kind(statement: LiteralString, kind: _Kind, names: dict[str, sql.Identi
         "is_refund": is_refund,
         "paired_reason": sql.SQL(statements.PAIRED_REASON),
         "paired_note": sql.SQL(statements.PAIRED_NOTE),
+        "net": sql.SQL(statements.NET),
         "is_paid": sql.SQL(statements.IS_PAID).format(paid=sql.SQL(kind.paid)),
         **names,
     }

@@ -7,8 +7,14 @@ the same statements work both.
 from typing import LiteralString
 
 LINE_FIELDS: LiteralString = (
-    "is_refund, reference, gateway_reference, status, amount_minor, fee_minor, currency, occurred_at"
+    "is_refund, reference, gateway_reference, status, amount_minor, fee_minor, currency, occurred_at, "
+    "payout_reference"
 )
+
+# What a line adds to the money that the gateway pays out: a payment less its fee; a refund and its fee are
+# taken off. Null: nothing, as the line is not paid, or not in the rupiah in which gateways pay out.
+NET: LiteralString = """CASE WHEN l.status = 'paid' AND l.currency = 'IDR' THEN
+    CASE WHEN l.is_refund THEN -l.amount_minor ELSE l.amount_minor END - coalesce(l.fee_minor, 0) END"""
 
 # A line equal in every field to one of another file is worked once: the k-th copy of a line in one file
 # and the k-th copy in another are the same line.
@@ -111,7 +117,7 @@ SELECT %(no)s::integer AS run_no,
     l.amount_minor AS report_minor, l.fee_minor, l.gateway_reference, l.occurred_at,
     CASE WHEN l.reference IS NOT NULL AND s.at < %(start)s THEN 1 END AS late_days,
     CASE WHEN s.id IS NOT NULL AND l.reference IS NOT NULL THEN {paired_reason} END AS reason,
-    {paired_note} AS note
+    {paired_note} AS note, {net} AS net_minor, l.payout_reference
 FROM (
     SELECT i.id, i.reference, i.gateway_reference, i.amount_minor, i.currency, i.{time} AS at,
         {is_paid} AS is_paid
@@ -171,6 +177,10 @@ UPDATE {outcomes} o SET
     reason = CASE WHEN b.id IS NULL THEN {paired_reason}
         WHEN b.gateway_reference IS NOT DISTINCT FROM l.gateway_reference THEN 'repeated_line'
         ELSE 'second_charge' END,
+    -- Money of a line that was settled on an earlier day is paid once, and taken back by a chargeback.
+    net_minor = CASE WHEN b.id IS NULL THEN o.net_minor
+        WHEN l.status = 'reversed' AND NOT l.is_refund AND l.currency = 'IDR' THEN -l.amount_minor
+        WHEN b.gateway_reference IS DISTINCT FROM l.gateway_reference THEN o.net_minor END,
     note = CASE WHEN b.id IS NULL THEN {paired_note}
         WHEN l.status = 'paid' THEN 'matched_on_an_earlier_day'
         ELSE 'matched_on_an_earlier_day, now ' || l.status END
@@ -183,14 +193,15 @@ WHERE o.ctid = x.place AND l.source = o.source AND l.line_no = o.line_no"""
 
 DUPLICATES: LiteralString = """
 INSERT INTO {outcomes} (run_no, class, is_refund, subject_id, source, line_no, reference, report_minor,
-    fee_minor, gateway_reference, occurred_at, reason)
+    fee_minor, gateway_reference, occurred_at, reason, net_minor, payout_reference)
 SELECT %(no)s, 'duplicate_at_gateway', x.is_refund, x.subject_id, l.source, l.line_no, l.reference,
     l.amount_minor, l.fee_minor, l.gateway_reference, l.occurred_at,
-    CASE WHEN CASE WHEN b.id IS NULL THEN x.is_repeat
-                   ELSE b.gateway_reference IS NOT DISTINCT FROM l.gateway_reference END
-        THEN 'repeated_line' ELSE 'second_charge' END
+    CASE WHEN r.is_repeat THEN 'repeated_line' ELSE 'second_charge' END,
+    CASE WHEN NOT r.is_repeat THEN {net} END, l.payout_reference
 FROM extra x JOIN noted l ON l.source = x.source AND l.line_no = x.line_no
 LEFT JOIN matched_before b ON b.id = x.subject_id
+CROSS JOIN LATERAL (SELECT CASE WHEN b.id IS NULL THEN x.is_repeat
+    ELSE b.gateway_reference IS NOT DISTINCT FROM l.gateway_reference END AS is_repeat) r
 WHERE x.is_refund = {is_refund}"""
 
 MALFORMED: LiteralString = """

@@ -3,6 +3,7 @@
 from typing import Any
 
 from records.approval import Approval
+from records.bank import BankCoverage, BankEntry, BankMalformedLine, BankStatement
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.console_session import ConsoleSession
@@ -14,6 +15,8 @@ from records.gateway_token import GatewayToken
 from records.hand_match import HandMatch
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent
+from records.payout import Payout, PayoutOutcome, PayoutRun
+from records.payout_sums import SettledSum
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
 from records.reconciliation import Reconciliation
@@ -22,6 +25,10 @@ from records.refund import Refund
 __all__ = [
     "ApiKey",
     "Approval",
+    "BankCoverage",
+    "BankEntry",
+    "BankMalformedLine",
+    "BankStatement",
     "Base",
     "Client",
     "ConsoleSession",
@@ -35,11 +42,15 @@ __all__ = [
     "Notification",
     "Payment",
     "PaymentEvent",
+    "Payout",
+    "PayoutOutcome",
+    "PayoutRun",
     "PlatformEvent",
     "ProcessRun",
     "Reconciliation",
     "ReconciliationException",
     "Refund",
+    "SettledSum",
 ]
 
 

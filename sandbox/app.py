@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from sandbox import admin, admin_payments, gopay, gopay_files, linkaja, ovo
+from sandbox import admin, admin_payments, bank_files, gopay, gopay_files, linkaja, ovo
 from sandbox.books import Books
 from sandbox.failures import FailingGateways, Services, Switchboard
 from sandbox.gopay_messages import PROFILE as MIDTRANS
@@ -59,6 +59,7 @@ def create_app(books: Books, merchant: Merchant) -> ASGIApp:
     app.include_router(page_router(live))
     switchboard = Switchboard(_services())
     app.include_router(admin_payments.payment_router(live, notifier, merchant.callback_base))
+    app.include_router(bank_files.bank_router(books))
     app.include_router(admin.router(books, switchboard, gates))
     return FailingGateways(app, switchboard)
 

@@ -190,8 +190,12 @@ def tell(day: Day, healing: dict[str, int]) -> dict[str, Any]:
     return outcome
 
 
-def end(day: Day, outcome: dict[str, Any]) -> State[Any]:
-    """End the process run with its outcome; the flow run's final state says it in one line."""
+def end(day: Day, outcome: dict[str, Any], payouts: dict[str, Any] | None = None) -> State[Any]:
+    """End the process run with its outcome; the flow run's final state says it in one line.
+
+    payouts: what the look at the bank has found, which changes nothing of the statement.
+    """
+    outcome = outcome | {"payouts": payouts}
     message = summary(outcome)
     if outcome["balanced"]:
         with unit_of_work() as session:
@@ -216,6 +220,12 @@ def summary(outcome: dict[str, Any]) -> str:
         parts.append(f"{timing:,} awaited with the next report")
     if outcome.get("healed"):
         parts.append(f"{outcome['healed']:,} healed")
+    payouts = outcome.get("payouts") or {}
+    if payouts.get("error") or payouts.get("balanced") is False:
+        parts.append(f"payouts: {payouts.get('error') or 'the proof does not balance, tell the developers'}")
+    elif payouts.get("differences"):
+        differ = "payout differs" if payouts["differences"] == 1 else "payouts differ"
+        parts.append(f"{payouts['differences']:,} {differ}")
     return " · ".join(parts)
 
 

@@ -124,7 +124,7 @@ def _subject(
     if found.subject == "refund":
         refund = session.get_one(Refund, UUID(found.subject_id))
         return refund, session.get_one(Payment, refund.payment_id), []
-    request, wanted = exception_requests.of_approval(session, found)
+    request, wanted = exception_requests.of_subject(session, found.subject_id)
     payment = session.get(Payment, request.payment_id) if request.payment_id else None
     about = [(session.get_one(ReconciliationException, one.exception_id), one.reason) for one in wanted]
     return None, payment, about

@@ -26,7 +26,7 @@ def as_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def statement_table(outcome: dict[str, Any]) -> Table:
+def statement_table(outcome: dict[str, Any], sides: tuple[str, str] = ("ledger", "report")) -> Table:
     """The classes of one statement, counts and rupiah on both sides."""
     table = Table(
         title=f"{outcome['gateway']} · {outcome['business_date']} · version {outcome['version']}",
@@ -35,17 +35,17 @@ def statement_table(outcome: dict[str, Any]) -> Table:
         caption_justify="left",
     )
     table.add_column("class")
-    for name in ("count", "ledger", "report"):
+    for name in ("count", *sides):
         table.add_column(name, justify="right")
     for name in CLASSES:
         row = outcome["classes"][name]
         table.add_row(name, f"{row['count']:,}", _rupiah(row["ledger_amount"]), _rupiah(row["report_amount"]))
     table.add_section()
     table.add_row(
-        "ledger rows", f"{outcome['ledger_rows']:,}", _rupiah(outcome["ledger_amount"]), "", style="bold"
+        f"{sides[0]} rows", f"{outcome['ledger_rows']:,}", _rupiah(outcome["ledger_amount"]), "", style="bold"
     )
     table.add_row(
-        "report rows", f"{outcome['report_rows']:,}", "", _rupiah(outcome["report_amount"]), style="bold"
+        f"{sides[1]} rows", f"{outcome['report_rows']:,}", "", _rupiah(outcome["report_amount"]), style="bold"
     )
     return table
 

@@ -18,7 +18,15 @@ from common.tables import Encoding
 
 SHIPPED = Path(__file__).parent / "layouts"
 FieldName = Literal[
-    "reference", "gateway_reference", "type", "status", "amount", "fee", "currency", "occurred_at"
+    "reference",
+    "gateway_reference",
+    "type",
+    "status",
+    "amount",
+    "fee",
+    "currency",
+    "occurred_at",
+    "payout_reference",
 ]
 FIELDS: tuple[FieldName, ...] = (
     "reference",
@@ -29,8 +37,10 @@ FIELDS: tuple[FieldName, ...] = (
     "fee",
     "currency",
     "occurred_at",
+    "payout_reference",
 )
-MAY_BE_ABSENT = {"gateway_reference", "fee"}
+MAY_BE_ABSENT = {"gateway_reference", "fee", "payout_reference"}
+MAY_LACK_ITS_COLUMN = {"payout_reference"}  # a file of the layout is good without it
 
 
 class UnknownLayout(Exception):
@@ -78,7 +88,7 @@ class Layout(BaseModel):
     @cached_property
     def required(self) -> list[set[str]]:
         """Header words of every column that a file in this layout must have."""
-        return list(self.wanted.values())
+        return [words for name, words in self.wanted.items() if name not in MAY_LACK_ITS_COLUMN]
 
 
 def load_layout(name: str, own: Path | None = None) -> Layout:

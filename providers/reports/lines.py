@@ -30,6 +30,7 @@ GOOD = pa.schema(
         ("fee_minor", pa.int64()),
         ("currency", pa.string()),
         ("occurred_at", pa.string()),
+        ("payout_reference", pa.string()),
     ]
 )
 MALFORMED = pa.schema(
@@ -224,6 +225,7 @@ def _check(batch: Batch, places: dict[str, int], layout: Layout, table: Table) -
             pc.equal(checked["type"].values, "refund"),
             *(checked[name].values for name in ("reference", "gateway_reference", "status")),
             *(checked[name].values for name in ("amount", "fee", "currency", "occurred_at")),
+            checked["payout_reference"].values,
         ],
         schema=GOOD,
     )
@@ -252,7 +254,7 @@ def _check_field(name: FieldName, cells: pa.StringArray, layout: Layout) -> colu
     match name:
         case "reference":
             return columns.texts(cells, LONGEST_TEXT, empty=False)
-        case "gateway_reference":
+        case "gateway_reference" | "payout_reference":
             return columns.texts(cells, LONGEST_TEXT, empty=True)
         case "type" | "status":
             allowed: dict[str, str] = dict(layout.types if name == "type" else layout.statuses)

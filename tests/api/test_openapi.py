@@ -34,6 +34,7 @@ IDS = {
     "receive_notification", "grant_token", "read_process", "list_processes",
     "list_exceptions", "exceptions_ageing", "read_exception", "resolve_exception",
     "download_exceptions_sheet", "upload_exceptions_sheet", "list_reconciliations", "read_reconciliation",
+    "read_payout", "list_payouts",
     "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)
