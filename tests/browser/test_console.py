@@ -202,14 +202,13 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
     from axe_playwright_python.sync_playwright import Axe
 
     page.goto("/console/sign-in")
-    seen = {"sign-in": "/console/sign-in"}
     barriers = {"sign-in": Axe().run(page, options=RULES)}
     console.sign_in(page, "rina")
     _, question = asked_for(console, page, "INV-2026-004712")
     seen = {
         "start": "/console",
         "exceptions": "/console/exceptions",
-        "fault": "/console/exceptions?from=x&risk=x",
+        "fault": "/console/exceptions?from=2026-11-25&to=2026-11-24&risk=x",
         "exception": first_of(page, "amount_mismatch"),
         "line": first_of(page, "missing_in_ledger"),
         "second-charge": first_of(page, "duplicate_at_gateway"),
@@ -229,8 +228,8 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
         barriers[name] = Axe().run(page, options=RULES)
         page.set_viewport_size({"width": 360, "height": 740})
         widths[name] = wide(page)
-        barriers[f"{name} on a phone"] = Axe().run(page, options=RULES)
         if name in ("start", "exception", "approval"):
+            barriers[f"{name} on a phone"] = Axe().run(page, options=RULES)
             page.goto(path)
             picture(page, f"console-{name}-phone", tmp_path)
     assert {name: width for name, width in widths.items() if width > 360} == {}
