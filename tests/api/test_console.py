@@ -41,7 +41,7 @@ class Browser(httpx.Client):
         assert found
         return found[1]
 
-    def send(self, path: str, **fields: str) -> httpx.Response:
+    def submit(self, path: str, **fields: str) -> httpx.Response:
         """Send a form of this session."""
         return self.post(path, data={"token": self.token()} | fields)
 
@@ -90,7 +90,7 @@ def read(client: httpx.Client, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def end(browser: Browser, found: dict[str, Any], **fields: str) -> httpx.Response:
-    return browser.send(f"/console/exceptions/{found['exception_id']}/end", **fields)
+    return browser.submit(f"/console/exceptions/{found['exception_id']}/end", **fields)
 
 
 # Signing in
@@ -215,7 +215,7 @@ def test_a_session_ends_with(rina: Browser, what: str) -> None:
 
 def test_signing_out_ends_the_session_for_whoever_has_its_cookie(rina: Browser) -> None:
     text = rina.cookies["jembatan-console"]
-    assert rina.send("/console/sign-out").headers["location"] == f"{SIGN_IN}?out=1"
+    assert rina.submit("/console/sign-out").headers["location"] == f"{SIGN_IN}?out=1"
     assert rina.get("/console").status_code == 303
     again = httpx.get(f"{rina.base_url}/console", cookies={"jembatan-console": text})
     assert again.status_code == 303
@@ -323,19 +323,19 @@ def test_a_write_off_waits_for_a_second_person_who_is_not_the_first(
     question = read(client, absent)["awaiting"]["approval_id"]
     path = f"/console/approvals/{question}"
     assert "They will not pay; FIN-9" in rina.see(path)
-    refused = rina.send(f"{path}/decide", word="approve", reason="fine by me")
+    refused = rina.submit(f"{path}/decide", word="approve", reason="fine by me")
     assert refused.status_code == 403
     assert "You asked for this yourself, so somebody else has to approve it." in refused.text
     assert read(client, absent)["state"] == "open"
     budi = person("budi")
     assert "Write off Rp 80,000" in budi.see("/console")
-    no_reason = budi.send(f"{path}/decide", word="refuse")
+    no_reason = budi.submit(f"{path}/decide", word="refuse")
     assert (no_reason.status_code, 'href="#field-reason"' in no_reason.text) == (422, True)
-    done = budi.send(f"{path}/decide", word="approve", reason="seen their letter")
+    done = budi.submit(f"{path}/decide", word="approve", reason="seen their letter")
     assert "Approved." in budi.see(done.headers["location"])
     now = read(client, absent)
     assert (now["state"], now["history"][-1]["actor"]) == ("written_off", "client:budi")
-    late = budi.send(f"{path}/decide", word="refuse", reason="second thoughts")
+    late = budi.submit(f"{path}/decide", word="refuse", reason="second thoughts")
     assert (late.status_code, "approved already" in late.text) == (409, True)
     assert "approved by budi" in budi.see("/console/approvals?state=all")
 
@@ -364,7 +364,7 @@ def test_the_requester_may_take_a_question_back(client: httpx.Client, rina: Brow
     page = rina.see(f"/console/approvals/{question}")
     assert "Take it back" in page
     assert 'value="approve"' not in page
-    taken = rina.send(f"/console/approvals/{question}/decide", word="refuse", reason="the wrong one")
+    taken = rina.submit(f"/console/approvals/{question}/decide", word="refuse", reason="the wrong one")
     assert "Refused." in rina.see(taken.headers["location"])
     assert read(client, absent)["awaiting"] is None
 
@@ -381,7 +381,7 @@ def test_a_line_is_matched_with_a_payment_that_is_named_by_its_reference(
     assert re.search(r'value="match" required checked', rina.see(proposed[1]))
     end(rina, line, action="match", payment="R-OURS", reason="same time, same money")
     question = read(client, line)["awaiting"]["approval_id"]
-    person("budi").send(f"/console/approvals/{question}/decide", word="approve", reason="seen")
+    person("budi").submit(f"/console/approvals/{question}/decide", word="approve", reason="seen")
     assert read(client, line)["state"] == "matched"
     assert of_class(client, "missing_at_gateway")["state"] == "matched"
 
