@@ -27,7 +27,7 @@ class ConsoleSession(Base):
 
     __tablename__ = "console_sessions"
     hash: Mapped[bytes] = mapped_column(primary_key=True)
-    key_id: Mapped[str] = mapped_column(sa.ForeignKey("api_keys.id"))
+    key_id: Mapped[str] = mapped_column(sa.ForeignKey("api_keys.id", ondelete="CASCADE"))
     opened_at: Mapped[datetime] = mapped_column(_TIME)
     seen_at: Mapped[datetime] = mapped_column(_TIME)
 

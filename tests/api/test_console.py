@@ -352,7 +352,7 @@ def test_a_write_off_is_decided_over_the_api_too(client: httpx.Client, rina: Bro
     question = read(client, less)["awaiting"]["approval_id"]
     end(rina, less, action="explain", reason="it was a discount")
     undone = client.post(decide.format(question), json={})
-    assert (undone.status_code, undone.json()["type"]) == (409, "urn:jembatan:problem:not-open")
+    assert (undone.status_code, undone.json()["type"]) == (409, "urn:jembatan:problem:already-decided")
     assert client.get(f"/api/v1/approvals/{question}").json()["state"] == "open"
 
 
