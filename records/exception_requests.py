@@ -40,6 +40,7 @@ class ExceptionRequestItem(Base):
     reason: Mapped[str] = mapped_column(sa.Text)
     ledger_minor: Mapped[int | None] = mapped_column(sa.BigInteger)
     report_minor: Mapped[int | None] = mapped_column(sa.BigInteger)
+    risk_minor: Mapped[int] = mapped_column(sa.BigInteger)
 
 
 class AwaitsApproval(NotPossible):
@@ -99,6 +100,7 @@ def ask(
                 "reason": reason,
                 "ledger_minor": found.ledger_minor,
                 "report_minor": found.report_minor,
+                "risk_minor": found.risk_minor,
             }
             for found, reason in wanted
         ],

@@ -27,7 +27,7 @@ COLUMNS = (
     "action", "reason",
 )  # fmt: skip
 AMOUNTS = ("ledger_amount", "report_amount", "at_risk")
-NEEDED = ("exception", "ledger_amount", "report_amount", "action", "reason")
+NEEDED = ("exception", *AMOUNTS, "action", "reason")
 ACTIONS = ("explain", "write_off", "adopt")
 MOST_ROWS = 100_000
 LARGEST = 128 * 1024 * 1024  # bytes of an uploaded sheet, once unpacked
@@ -215,7 +215,7 @@ def _wrong(
         return f"reason: {why}", "fill the cell"
     if found.state != "open":
         return f"exception {number} is {words(found.state)} already", "take the row out"
-    for name, minor in (("ledger_amount", found.ledger_minor), ("report_amount", found.report_minor)):
+    for name, minor in zip(AMOUNTS, (found.ledger_minor, found.report_minor, found.risk_minor), strict=True):
         if not _is_same(row.cells[name], minor):
             now = "empty" if minor is None else money.plain(minor)
             return (

@@ -27,6 +27,7 @@ ACTIONS = {"explain": "explained", "write_off": "written_off", "match": "matched
 NEEDS_APPROVAL = ("write_off", "match")
 MOST_WORDS = approval.MOST_WORDS  # characters of a reason
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_AMOUNTS = ("ledger_minor", "report_minor", "risk_minor")  # the last one knows of fees
 _MISSING = ("missing_at_gateway", "timing")
 
 
@@ -167,7 +168,7 @@ def decided(session: Session, asked: Approval) -> Decided:
         if found.state != "open":
             why = f"Exception {found.id} is {exceptions.words(found.state)} already"
             done.left.append((found.id, why))
-        elif (found.ledger_minor, found.report_minor) != (item.ledger_minor, item.report_minor):
+        elif any(getattr(found, name) != getattr(item, name) for name in _AMOUNTS):
             done.left.append((found.id, f"Exception {found.id} has other amounts than when it was asked"))
         else:
             fit.append((found, item))

@@ -81,10 +81,13 @@ FROM now LEFT JOIN before USING (identity)
 WHERE before.id IS NULL OR (now.state = 'open' AND before.state <> 'open')"""
 
 # A cleared one that is back is open again; so is one that was explained or written off with other amounts
-# than now, and a payment matched by hand with a line of this very day which is no longer there.
+# or another fee than now, and a payment matched by hand with a line of this very day that is gone now.
 _AGAIN: LiteralString = """(e.state = 'cleared'
     OR (e.state IN ('explained', 'written_off') AND
         (e.ledger_minor, e.report_minor) IS DISTINCT FROM (excluded.ledger_minor, excluded.report_minor))
+    OR (e.state IN ('explained', 'written_off') AND e.class = 'fee_mismatch' AND
+        (e.expected->'fee_minor', e.found->'fee_minor') IS DISTINCT FROM
+        (excluded.expected->'fee_minor', excluded.found->'fee_minor'))
     OR (e.state = 'matched' AND EXISTS (SELECT FROM hand_matches h
         WHERE h.payment_id = e.subject_id AND h.business_date = e.business_date)))"""
 

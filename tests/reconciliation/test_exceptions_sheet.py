@@ -119,6 +119,7 @@ WRONG: list[tuple[str, Fill, str, str]] = [
     ("unknown id", lambda row: row | {"exception": "999"}, "there is no exception 999", "download the sheet"),
     ("no id", lambda row: row | {"exception": "x"}, "not a number of an exception", "download the sheet"),
     ("amount", lambda row: row | {"report_amount": "1.00"}, "'1.00' in the sheet, 345000.00", "download"),
+    ("risk", lambda row: row | {"at_risk": "1.00"}, "at_risk: '1.00' in the sheet, 5000.00", "download"),
     ("amount gone", lambda row: row | {"ledger_amount": ""}, "'' in the sheet, 350000.00", "download"),
     ("amount odd", lambda row: row | {"ledger_amount": "3.5E5"}, "'3.5E5' in the sheet", "download"),
     ("formula", lambda row: row | {"reason": "=1+1"}, "begins like a formula", "plain words"),

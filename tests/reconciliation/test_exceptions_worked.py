@@ -210,6 +210,26 @@ def test_a_written_off_difference_that_has_grown_is_open_again(tmp_path: Path) -
     assert of_class("amount_mismatch").state == "open"
 
 
+@pytest.mark.parametrize("ending", ["explain", "write_off"])
+def test_a_fee_that_has_grown_since_is_open_again(tmp_path: Path, ending: str) -> None:
+    report = every_class(tmp_path)
+    outcome = ended(of_class("fee_mismatch").id, ending)
+    if outcome.approval is not None:
+        decide(outcome.approval)
+    run_day(tmp_path, [report])
+    assert of_class("fee_mismatch").state == exception_work.ACTIONS[ending]
+    run_day(tmp_path, [[line("R-FEE", 200_000, fee=Decimal(90_000))]])
+    assert of_class("fee_mismatch").state == "open"
+
+
+def test_a_fee_that_has_grown_since_it_was_asked_is_not_written_off(tmp_path: Path) -> None:
+    every_class(tmp_path)
+    asked = ended(of_class("fee_mismatch").id, "write_off").approval
+    run_day(tmp_path, [[line("R-FEE", 200_000, fee=Decimal(90_000))]])
+    with pytest.raises(Overtaken, match="has other amounts"):
+        decide(asked)
+
+
 def test_what_ended_in_between_cannot_be_written_off_any_more(tmp_path: Path) -> None:
     every_class(tmp_path)
     number = of_class("missing_at_gateway").id

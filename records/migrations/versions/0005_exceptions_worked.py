@@ -42,6 +42,7 @@ CREATE TABLE exception_request_items (
     reason text NOT NULL,
     ledger_minor bigint,
     report_minor bigint,
+    risk_minor bigint NOT NULL,
     CONSTRAINT exception_request_items_pkey PRIMARY KEY (request_id, exception_id)
 );
 CREATE INDEX exception_request_items_exception ON exception_request_items (exception_id);
