@@ -131,6 +131,10 @@ _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
     "November", "December",
 )  # fmt: skip
+_WALLET = "|".join(GATEWAYS)
+_CODE = re.compile(
+    rf"(?<=, )({'|'.join(CLASSES)})(?= of |\.)|(?<=\()({_WALLET})(?=\))|(?<= at )({_WALLET})(?=:)"
+)
 _CLASS_AT_END = re.compile(r": (" + "|".join(CLASSES) + r")$")
 
 
@@ -179,6 +183,13 @@ def actor(who: str) -> str:
     """Who did something: a client or an operator by name, a flow as it is called."""
     kind, _, name = who.partition(":")
     return name if kind in ("client", "operator") and name else who
+
+
+def summary(text: str) -> str:
+    """What a second person is asked; codes of classes and wallets are put in plain words."""
+    return _CODE.sub(
+        lambda found: f"“{CLASSES[found[1]].title}”" if found[1] else gateway(found[2] or found[3]), text
+    )
 
 
 def day(value: date) -> str:

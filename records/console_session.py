@@ -64,7 +64,7 @@ def find(session: Session, text: str) -> Caller | None:
             Client.id == ApiKey.client_id,
             Client.revoked_at.is_(None),
         )
-        .values(seen_at=now)
+        .values(seen_at=sa.func.greatest(ConsoleSession.seen_at, now))
         .returning(Client.id, Client.name, Client.scopes, Client.rate_per_minute)
         .execution_options(synchronize_session=False)
     ).one_or_none()

@@ -209,13 +209,10 @@ def _to_sign_in(request: Request, _error: Exception) -> Response:
 
 def _turned(request: Request, error: Exception) -> Response:
     assert isinstance(error, Turned)
-    return page(
-        "console/problem.html",
-        status=error.status,
-        title=error.title,
-        detail=error.detail,
-        visitor=signed_in(request),
-    )
+    visitor = signed_in(request)
+    if visitor is not None:
+        return shown("problem.html", visitor, status=error.status, title=error.title, detail=error.detail)
+    return page("console/problem.html", status=error.status, title=error.title, detail=error.detail)
 
 
 def shown(template: str, visitor: Visitor, *, status: int = 200, **values: Any) -> HTMLResponse:

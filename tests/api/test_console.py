@@ -322,7 +322,7 @@ def test_a_write_off_waits_for_a_second_person_who_is_not_the_first(
     assert "stays open until a second person" in page
     question = read(client, absent)["awaiting"]["approval_id"]
     path = f"/console/approvals/{question}"
-    assert "They will not pay; FIN-9" in rina.see(path)
+    assert "“Not in the report” of R-ABSENT. They will not pay; FIN-9" in rina.see(path)
     refused = rina.submit(f"{path}/decide", word="approve", reason="fine by me")
     assert refused.status_code == 403
     assert "You asked for this yourself, so somebody else has to approve it." in refused.text
