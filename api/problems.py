@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 from api.headers import secure
 from api.problem_kinds import KINDS, MEDIA_TYPE, TYPE, title
@@ -94,7 +95,18 @@ def _on_http(request: Request, error: Exception) -> Response:
     detail = "There is nothing under this address." if error.status_code == 404 else f"{error.detail}."
     problem = Problem(_BY_STATUS.get(error.status_code, "bad-request"), detail)
     problem.headers = dict(error.headers or {})
+    if error.status_code == 405:
+        problem.headers["Allow"] = ", ".join(_methods(request))
     return _answer(request, problem)
+
+
+def _methods(request: Request) -> list[str]:
+    """Every method of this address: the framework names those of one route, and two may share it."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def _on_invalid(request: Request, error: Exception) -> Response:

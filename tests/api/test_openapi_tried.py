@@ -60,10 +60,13 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                     "include-operation-id": "create_payment",
                     "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
                 },
-                {  # so for a refund: what is left is no part of the description either
-                    "include-operation-id": "create_refund",
-                    "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
-                },
+                *(  # what is left of a payment, and what a key was used for, are no part of it either
+                    {
+                        "include-operation-id": operation,
+                        "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
+                    }
+                    for operation in ("create_refund", "approve", "refuse")
+                ),
                 {  # that a message is signed and of one gateway's form is beyond the description
                     "include-tag": "callbacks",
                     "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "400"]}},
