@@ -11,7 +11,7 @@ from api.cursors import Cursor
 from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem, not_found
 from api.refund_models import Approvals, ApprovalState, ApprovalWord, RefusalWord, ShownApproval
-from api.refunds import IdempotencyKey
+from api.refunds import IdempotencyKey, key_reused
 from checkout import approvals
 from common import clock, money
 from records import approval, idempotency
@@ -118,7 +118,7 @@ def _decide(
                 session, caller.client_id, key, f"{verb} {approval_id}\n{reason}".encode()
             )
             if seen == "other":
-                raise Problem("idempotency-key-reused")
+                raise key_reused()
             if seen == "same":
                 return _shown(session.get_one(Approval, approval_id))
         try:

@@ -77,7 +77,7 @@ def create_refund(
         if idempotency_key is not None:
             request = f"refund {payment_id}\n{wish.model_dump_json()}".encode()
             if idempotency.seen(session, caller.client_id, idempotency_key, request) == "other":
-                raise _key_reused()
+                raise key_reused()
         try:
             by = approval.actor("client", caller.name)
             asked = asking.ask_for(session, payment_id, Wish(wish.refund_key, amount_minor, wish.reason, by))
@@ -133,8 +133,9 @@ def _event(one: object) -> RefundEvent:
     return RefundEvent.model_validate({name: getattr(one, name) for name in RefundEvent.model_fields})
 
 
-def _key_reused() -> Problem:
-    detail = "This key was used for another request. Take a new key for a new refund."
+def key_reused() -> Problem:
+    """The Idempotency-Key names another request of this client."""
+    detail = "This key was used for another request. Take a new key for a new request."
     problem = Problem("idempotency-key-reused", detail)
     problem.errors = [{"where": "header.Idempotency-Key", "reason": detail}]
     return problem

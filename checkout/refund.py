@@ -21,7 +21,7 @@ from records import approval, payment, process, refund
 from records.approval import Approval
 from records.payment import PAID, Payment
 from records.process import ProcessRun
-from records.refund import PROCESS, KeyReused, Refund, TooMuch
+from records.refund import PROCESS, Refund, TooMuch
 
 KEY = r"^[A-Za-z0-9_-]{1,64}$"
 LONGEST_REASON = 255
@@ -54,17 +54,22 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
     """Set the money aside and open the refund's process; the same key again finds the same refund.
 
     flow_run_id: the flow run that works it at once; without one it waits for the relay. Above the limit it
-    waits for a second person first. Raises Refusal (`invalid-request`, `not-refundable`, `refund-too-large`,
-    `partial-refund-not-offered`, `refund-key-reused`), NobodyNamed, NoResultFound for no payment.
+    waits for a second person first. Where it raises, the caller rolls back. Raises Refusal
+    (`invalid-request`, `not-refundable`, `refund-too-large`, `partial-refund-not-offered`,
+    `refund-key-reused`), NobodyNamed, NoResultFound for no payment.
     """
     _check_form(wish)
     requested_by = approval.actor_of(wish.requested_by)
     found = payment.locked(session, payment_id)
     known = refund.of_key(session, found, wish.refund_key)
-    if known is None:
-        check(session, found, wish.amount_minor)
+    if known is not None:
+        if wish.amount_minor not in (None, known.amount_minor) or wish.reason != known.reason:
+            raise _key_reused()
+        run, _ = process.request(session, PROCESS, f"{found.reference}/{wish.refund_key}", {})
+        return AskedFor(known, found, run, approval.open_one(session, "refund", str(known.id)), False)
+    can = _check_state(found)
     try:
-        made, is_new = refund.reserve(
+        made = refund.reserve(
             session,
             found,
             refund_key=wish.refund_key,
@@ -72,49 +77,29 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
             reason=wish.reason,
             requested_by=requested_by,
         )
-    except KeyReused:
-        raise Refusal(
-            "refund-key-reused",
-            "refund_key",
-            "This key was used for a refund of this payment with another amount or reason. Take a new key "
-            "for a new refund.",
-        ) from None
     except TooMuch as too_much:
+        if too_much.left_minor == 0:
+            raise _not_refundable("All of it has been given back already, or is on its way back.") from None
         raise _too_large(too_much.left_minor) from None
+    if made.amount_minor != found.amount_minor and not can.partial_refund:
+        raise _whole_only(found)
     asked = {"payment_id": str(found.id), "refund_id": str(made.id)}
-    key = f"{found.reference}/{wish.refund_key}"
-    run, _ = process.request(session, PROCESS, key, asked, flow_run_id if is_new else None)
-    if is_new:
-        made.process_run_id = run.id
-        question = _approved_or_asked(session, found, made, run)
-    else:
-        question = approval.open_one(session, "refund", str(made.id))
-    return AskedFor(made, found, run, question, is_new)
+    run, _ = process.request(session, PROCESS, f"{found.reference}/{wish.refund_key}", asked, flow_run_id)
+    made.process_run_id = run.id
+    return AskedFor(made, found, run, _approved_or_asked(session, found, made, run), True)
 
 
-def check(session: Session, found: Payment, amount_minor: int | None) -> None:
-    """Hold a refund against what the payment and its gateway allow, before anybody is asked.
-
-    Raises Refusal.
-    """
-    left = refund.left_minor(session, found)
+def _check_state(found: Payment) -> Capabilities:
+    """Whether its gateway can give back of this payment at all, before anybody is asked. Raises Refusal."""
     if found.status not in PAID:
         raise _not_refundable(f"Only a paid payment can be refunded; this is {found.status}.")
-    if found.status == "refunded" or left == 0:
-        raise _not_refundable("All of it has been given back already, or is on its way back.")
+    if found.status == "refunded":
+        raise _not_refundable("All of it has been given back already.")
     can = gateway(found.gateway).capabilities
     reason = _out_of_time(found, can)
     if reason:
         raise _not_refundable(reason)
-    if amount_minor is not None and amount_minor > left:
-        raise _too_large(left)
-    wanted = left if amount_minor is None else amount_minor
-    if wanted != found.amount_minor and not can.partial_refund:
-        raise Refusal(
-            "partial-refund-not-offered",
-            "amount",
-            f"{found.gateway} gives back only the whole payment, {money.rupiah(found.amount_minor)}.",
-        )
+    return can
 
 
 def _out_of_time(found: Payment, can: Capabilities) -> str | None:
@@ -217,6 +202,23 @@ def _invalid(field: str, detail: str) -> Refusal:
 
 def _not_refundable(detail: str) -> Refusal:
     return Refusal("not-refundable", None, detail)
+
+
+def _whole_only(found: Payment) -> Refusal:
+    return Refusal(
+        "partial-refund-not-offered",
+        "amount",
+        f"{found.gateway} gives back only the whole payment, {money.rupiah(found.amount_minor)}.",
+    )
+
+
+def _key_reused() -> Refusal:
+    return Refusal(
+        "refund-key-reused",
+        "refund_key",
+        "This key was used for a refund of this payment with another amount or reason. Take a new key for a "
+        "new refund.",
+    )
 
 
 def _too_large(left: int) -> Refusal:

@@ -77,10 +77,6 @@ class Refund(Base):
     process_run_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("process_runs.id"))
 
 
-class KeyReused(Exception):
-    """The key names another refund of this payment: other amount, or other reason."""
-
-
 class TooMuch(Exception):
     """More than what is left; `left_minor` says how much that is."""
 
@@ -110,7 +106,7 @@ def left_minor(session: Session, payment: Payment) -> int:
 
 
 def of_key(session: Session, payment: Payment, refund_key: str) -> Refund | None:
-    """The refund of that key, if it was asked for."""
+    """The refund of that key, if it was asked for. payment: locked, so that it stays so."""
     return session.scalars(
         sa.select(Refund).filter_by(payment_id=payment.id, refund_key=refund_key)
     ).one_or_none()
@@ -124,17 +120,11 @@ def reserve(
     amount_minor: int | None,
     reason: str,
     requested_by: str,
-) -> tuple[Refund, bool]:
-    """Set money of a payment aside for a refund, or find the one that has this key; tells whether it is new.
+) -> Refund:
+    """Set money of a payment aside for a refund that nobody has asked for yet (`of_key`).
 
-    payment: locked. amount_minor: None for all that is left; in a repeated request it then compares with
-    nothing. Raises KeyReused, TooMuch (also where nothing is left).
+    payment: locked. amount_minor: None for all that is left. Raises TooMuch (also where nothing is left).
     """
-    found = of_key(session, payment, refund_key)
-    if found is not None:
-        if amount_minor not in (None, found.amount_minor) or reason != found.reason:
-            raise KeyReused
-        return found, False
     left = left_minor(session, payment)
     wanted = left if amount_minor is None else amount_minor
     if not 0 < wanted <= left:
@@ -156,7 +146,7 @@ def reserve(
     session.add(made)
     session.flush()
     _note(session, made, None, cause="request", source=requested_by, note=f"Asked for: {rupiah(wanted)}.")
-    return made, True
+    return made
 
 
 def adopt(

@@ -88,7 +88,7 @@ def stage(folder: Path, *, api: bool, at_sandbox: Iterable[UnderWay] = ()) -> It
     """Everything in `folder`, with no gateway's pace in the way; `at_sandbox`: charges that it knows."""
     home = folder / "home"
     home.mkdir(parents=True)
-    _write_journal(home / "sandbox-journal.jsonl", at_sandbox)
+    write_journal(home / "sandbox-journal.jsonl", at_sandbox)
     os.environ["JEMBATAN_HOME"] = str(home)
     os.environ["JEMBATAN_API_PORT"] = "8470"  # not the default one, where the sandboxes of others may call
     os.environ["JEMBATAN_SANDBOX_PORT"] = "8480"
@@ -111,7 +111,7 @@ def stage(folder: Path, *, api: bool, at_sandbox: Iterable[UnderWay] = ()) -> It
             )
 
 
-def _write_journal(path: Path, charges: Iterable[UnderWay]) -> None:
+def write_journal(path: Path, charges: Iterable[UnderWay]) -> None:
     """The sandbox's own record of each charge, in the form of its journal (sandbox/journal.py)."""
     now = clock.now()
     with path.open("w", encoding="utf-8") as journal:

@@ -160,18 +160,31 @@ def import_(
     except NobodyNamed as nobody:
         raise BadInput(str(nobody)) from None
     with stack():
-        checked = _tried(rows, actor)
-        if checked.refused:
-            _tell(checked, json, "nothing was asked for")
+        asked = Asked()
+        with suppress(_TriedOut), unit_of_work() as session:
+            asked = refund_file.ask(session, rows, actor)
+            is_agreed = total is not None or yes
+            if asked.refused or dry_run or not is_agreed or not _agrees(asked, total):
+                session.expunge_all()
+                raise _TriedOut
+        if asked.refused:
+            _tell(asked, json, "nothing was asked for")
             raise typer.Exit(1)
         if dry_run:
-            _tell(checked, json, "dry run: nothing was asked for")
+            _tell(asked, json, "dry run: nothing was asked for")
             return
-        _agree(checked, total, yes=yes)
-        with unit_of_work() as session:
-            asked = refund_file.ask(session, rows, actor)
-            if asked.refused or asked.total_minor != checked.total_minor:
-                raise BadInput("Something moved meanwhile: nothing was asked for; look at the file again")
+        if not _agrees(asked, total):
+            complain(
+                f"The file gives back {money.rupiah(asked.total_minor)}, not Rp {total:,}. Nothing done."
+            )
+            raise typer.Exit(1)
+        if not is_agreed:
+            _confirmed(asked)
+            with unit_of_work() as session:
+                again = refund_file.ask(session, rows, actor)
+                if again.refused or again.total_minor != asked.total_minor:
+                    raise BadInput("Something moved meanwhile: nothing was asked for; look at the file again")
+                asked = again
     _tell(asked, json, "`jembatan refunds list --status open` shows how far they are")
 
 
@@ -179,30 +192,15 @@ class _TriedOut(Exception):
     """Ends the transaction in which rows were tried out, so that nothing of it stays."""
 
 
-def _tried(rows: list[refund_file.Row], actor: str) -> Asked:
-    """What would come of the rows; nothing of it stays."""
-    checked = Asked()
-    with suppress(_TriedOut), unit_of_work() as session:
-        checked = refund_file.ask(session, rows, actor)
-        session.expunge_all()
-        raise _TriedOut
-    return checked
+def _agrees(asked: Asked, total: int | None) -> bool:
+    """Whether the file gives back what was said; where nothing is new, nothing is given back."""
+    return total is None or not asked.new or total * money.MINOR_PER_UNIT == asked.total_minor
 
 
-def _agree(checked: Asked, total: int | None, *, yes: bool) -> None:
-    """Go on only where a person or a program names the money, or says that it is right."""
-    if not checked.new:
-        return
-    rupiah = checked.total_minor // money.MINOR_PER_UNIT
-    if total is not None:
-        if total != rupiah:
-            complain(
-                f"The file gives back {money.rupiah(checked.total_minor)}, not Rp {total:,}. Nothing done."
-            )
-            raise typer.Exit(1)
-        return
-    question = f"{len(checked.new):,} refunds give back {money.rupiah(checked.total_minor)}. Go on?"
-    if not yes and not typer.confirm(question):
+def _confirmed(asked: Asked) -> None:
+    """Go on only where a person says that the money is right; nothing is held meanwhile."""
+    question = f"{len(asked.new):,} refunds give back {money.rupiah(asked.total_minor)}. Go on?"
+    if asked.new and not typer.confirm(question):
         complain("Nothing was asked for.")
         raise typer.Exit(1)
 

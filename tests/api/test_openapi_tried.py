@@ -60,18 +60,19 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                     "include-operation-id": "create_payment",
                     "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
                 },
-                {  # so for a refund: what is left is no part of the description either
-                    "include-operation-id": "create_refund",
-                    "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
-                },
-                {  # that a file is a sheet of ours, and its rows can be worked, is beyond the description
-                    "include-operation-id": "upload_exceptions_sheet",
-                    "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
-                },
-                {  # that only a match names a payment is beyond it too
-                    "include-operation-id": "resolve_exception",
-                    "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
-                },
+                *(  # what is left of a payment, what a key was used for, what a sheet holds: no part of it either
+                    {
+                        "include-operation-id": operation,
+                        "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
+                    }
+                    for operation in (
+                        "create_refund",
+                        "approve",
+                        "refuse",
+                        "upload_exceptions_sheet",
+                        "resolve_exception",
+                    )
+                ),
                 {  # that a message is signed and of one gateway's form is beyond the description
                     "include-tag": "callbacks",
                     "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "400"]}},
