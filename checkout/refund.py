@@ -28,6 +28,7 @@ LONGEST_REASON = 255
 _KEY = re.compile(KEY)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 WAITS_FOR_APPROVAL = "awaiting-approval"
+NOTHING_LEFT = "All of it has been given back already, or is on its way back."
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
             raise _key_reused()
         run, _ = process.request(session, PROCESS, f"{found.reference}/{wish.refund_key}", {})
         return AskedFor(known, found, run, approval.open_one(session, "refund", str(known.id)), False)
-    can = _check_state(found)
+    can = check_state(found)
     try:
         made = refund.reserve(
             session,
@@ -79,7 +80,7 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
         )
     except TooMuch as too_much:
         if too_much.left_minor == 0:
-            raise _not_refundable("All of it has been given back already, or is on its way back.") from None
+            raise _not_refundable(NOTHING_LEFT) from None
         raise _too_large(too_much.left_minor) from None
     if made.amount_minor != found.amount_minor and not can.partial_refund:
         raise _whole_only(found)
@@ -89,7 +90,7 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
     return AskedFor(made, found, run, _approved_or_asked(session, found, made, run), True)
 
 
-def _check_state(found: Payment) -> Capabilities:
+def check_state(found: Payment) -> Capabilities:
     """Whether its gateway can give back of this payment at all, before anybody is asked. Raises Refusal."""
     if found.status not in PAID:
         raise _not_refundable(f"Only a paid payment can be refunded; this is {found.status}.")

@@ -134,10 +134,10 @@ def _page(
 def _why_not(session: Session, found: Payment) -> str:
     """Why nothing of it can be given back, where that is so."""
     try:
-        asking.check(session, found, None)
+        asking.check_state(found)
     except Refusal as refusal:
-        return refusal.detail if refusal.slug == "not-refundable" else ""
-    return ""
+        return refusal.detail
+    return "" if refund.left_minor(session, found) else asking.NOTHING_LEFT
 
 
 def _unknown() -> Turned:

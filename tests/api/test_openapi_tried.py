@@ -60,7 +60,7 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                     "include-operation-id": "create_payment",
                     "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
                 },
-                *(  # what is left of a payment, what a key was used for, what a sheet holds: no part of it either
+                *(  # nor what is left of a payment, what a key was used for, what a sheet holds
                     {
                         "include-operation-id": operation,
                         "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "422"]}},
