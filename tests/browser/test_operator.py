@@ -130,7 +130,7 @@ def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
         page.reload()
         return question.count() == 1
 
-    wait_until(is_asked, "the question", 60)
+    wait_until(is_asked, "the question", 90)
     question.click()
     page.get_by_role("heading", name="Decide").wait_for()
     assert "rina" in page.inner_text(".figures")

@@ -68,7 +68,7 @@ class Up:
     def start(self) -> dict[str, Any]:
         """Start it and wait until it says that it runs; gives back its record."""
         self.process = self.launch()
-        wait_until(lambda: self.record or self.ended, "up")
+        wait_until(lambda: self.record or self.ended, "up", 120)
         assert self.record, self.said + "".join(log.read_text() for log in self.home.logs.glob("*.log"))
         return self.record
 
