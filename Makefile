@@ -36,6 +36,7 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.reconcile
 	.venv-bench/bin/python -m benchmarks.payments
 	.venv-bench/bin/python -m benchmarks.exceptions
+	.venv-bench/bin/python -m benchmarks.refunds
 
 .venv-bench/.installed: .venv/.installed benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

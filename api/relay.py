@@ -40,7 +40,7 @@ DEPLOYMENTS = {
     SWEEP_FLOW: SWEEP_ON_DEMAND,
 }
 # How many runs of a process go into one flow run at most; a flow run for each takes seconds to begin.
-BATCHES = {REFUND_FLOW: 200}
+BATCHES = {REFUND_FLOW: 500}
 BATCH_TAG = "batch"
 POLL = 2.0  # seconds between two looks when nobody wakes it
 SWEEP = 15.0

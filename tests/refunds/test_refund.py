@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from refund_desk import Desk, due, later, paid_before, rows, run_of, worked
 from till import wait_until
 
 from common.settings import settings
+from records import process as process_runs
 from records.db import unit_of_work
 from records.payment import Payment
 
@@ -202,7 +204,7 @@ def test_the_platform_is_told(desk: Desk) -> None:
     worked()
     with unit_of_work() as session:
         events = session.execute(
-            __import__("sqlalchemy").text(
+            sa.text(
                 "SELECT type, body #>> '{data,status}', body #>> '{data,reference}' FROM platform_events "
                 "WHERE type LIKE 'refund.%' ORDER BY type"
             )
@@ -223,9 +225,7 @@ def test_a_wrong_key_of_ours_needs_a_person_and_goes_on_after_it(desk: Desk) -> 
     assert process["state"] == "needs_attention"
     assert "retry the process" in process["error"]["message"]
     with unit_of_work() as session:
-        from records import process as runs
-
-        assert runs.retry(session, run_of(rows(made["payment_id"])[0]).id)
+        assert process_runs.retry(session, run_of(rows(made["payment_id"])[0]).id)
     desk.ends(made, "confirmed")
 
 

@@ -21,7 +21,7 @@ from records.process import ProcessRun
 from records.refund import PROCESS
 
 KILLED = Path(__file__).parent / "killed_at.py"
-POINTS = 30
+POINTS = 20
 
 
 def flow(**parameters: Any) -> Any:
