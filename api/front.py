@@ -24,8 +24,9 @@ from common import clock
 from common.settings import GATEWAYS, settings
 from providers.base import Incoming
 
-# Charges that are worked or wait for their gateway. Well over the share of one gateway (checkout.gateways), whose
-# overflow waits here for two seconds: a wallet that hangs must leave threads for the others.
+# Charges that are worked or wait for their gateway. Well over the share of one gateway
+# (checkout.gateways), whose overflow waits here for two seconds: a wallet that hangs must leave threads for
+# the others.
 AT_ONCE = 160
 LARGEST_ORDER = 16 * 1024  # of those that are taken here; none of ours is larger
 _ORDER_IS_JSON = frozenset({b"application/json", b"application/json; charset=utf-8"})
