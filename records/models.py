@@ -7,6 +7,8 @@ from records.bank import BankCoverage, BankEntry, BankMalformedLine, BankStateme
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.console_session import ConsoleSession
+from records.credential import Achievement, Credential, CredentialEvent, OpenBadge
+from records.credential_export import CredentialExport
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -21,8 +23,12 @@ from records.platform_events import PlatformEvent
 from records.process import ProcessRun
 from records.reconciliation import Reconciliation
 from records.refund import Refund
+from records.signing_key import SigningKey
+from records.status_list import StatusList
+from records.training_centre import TrainingCentre
 
 __all__ = [
+    "Achievement",
     "ApiKey",
     "Approval",
     "BankCoverage",
@@ -32,6 +38,9 @@ __all__ = [
     "Base",
     "Client",
     "ConsoleSession",
+    "Credential",
+    "CredentialEvent",
+    "CredentialExport",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",
@@ -40,6 +49,7 @@ __all__ = [
     "IdempotencyKey",
     "KeptFile",
     "Notification",
+    "OpenBadge",
     "Payment",
     "PaymentEvent",
     "Payout",
@@ -51,6 +61,9 @@ __all__ = [
     "ReconciliationException",
     "Refund",
     "SettledSum",
+    "SigningKey",
+    "StatusList",
+    "TrainingCentre",
 ]
 
 
