@@ -16,8 +16,10 @@ from fastapi import FastAPI
 
 from api import (
     approvals,
+    badges,
     callbacks,
     console,
+    credentials,
     docs,
     exception_sheet,
     exceptions,
@@ -102,6 +104,8 @@ _PARTS = (
     refunds,
     approvals,
     callbacks,
+    credentials,
+    badges,
     processes,
     pages,
     reconciliations,

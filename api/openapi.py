@@ -8,6 +8,19 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.access import SCHEME
+from api.credential_models import (
+    AchievementTold,
+    CredentialEventShown,
+    CredentialMade,
+    CredentialReason,
+    Credentials,
+    CredentialTold,
+    CredentialWithHistory,
+    ExportAccepted,
+    ExportWish,
+    ShownCredential,
+    ShownExport,
+)
 from api.exception_models import (
     Ageing,
     AwaitedApproval,
@@ -46,6 +59,11 @@ TAGS = [
     },
     {"name": "refunds", "description": "Give money back, once, and see how far it has come."},
     {"name": "approvals", "description": "What waits for a second person's word."},
+    {"name": "credentials", "description": "What learners achieved: make it, end it, have it exported."},
+    {
+        "name": "badges",
+        "description": "For verifiers: badges, status lists and public keys. No API key.",
+    },
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
     {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
@@ -58,6 +76,8 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
     RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
+    AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
+    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
 )  # fmt: skip

@@ -46,6 +46,11 @@ KINDS: dict[str, Kind] = {
         "Exception 4711 waits for a second person's word already: client:finance asked to have it written "
         "off. Have approval 019ab1c2-8a01-7d02-8d11-3f0c2b7a9e10 decided first.",
     ),
+    "credential-differs": Kind(
+        409,
+        "Credential 7c0e5d4e-6d2b-4f0a-9a53-0f2f4a1d9b11 has this number already, and says otherwise.",
+        "body.certificate_number",
+    ),
     "not-possible": Kind(409, "It puts no money at risk, so there is nothing to write off: explain it."),
     "too-large": Kind(413, "A request may have 1 MiB at most; a sheet 16 MiB."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),

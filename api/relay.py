@@ -22,6 +22,8 @@ from api.prefect_server import NotDeployed, PrefectServer, PrefectUnavailable, R
 from common import clock
 from common.errors import NotReachable
 from deployments.names import (
+    EXPORT_FLOW,
+    EXPORT_ON_DEMAND,
     RECONCILE_FLOW,
     RECONCILE_ON_DEMAND,
     REFUND_FLOW,
@@ -35,12 +37,13 @@ from records.process import ProcessRun
 
 CHANNEL = "process_runs"
 DEPLOYMENTS = {
+    EXPORT_FLOW: EXPORT_ON_DEMAND,
     RECONCILE_FLOW: RECONCILE_ON_DEMAND,
     REFUND_FLOW: REFUND_ON_DEMAND,
     SWEEP_FLOW: SWEEP_ON_DEMAND,
 }
 # How many runs of a process go into one flow run at most; a flow run for each takes seconds to begin.
-BATCHES = {REFUND_FLOW: 500}
+BATCHES = {EXPORT_FLOW: 500, REFUND_FLOW: 500}
 BATCH_TAG = "batch"
 POLL = 2.0  # seconds between two looks when nobody wakes it
 SWEEP = 15.0

@@ -172,27 +172,41 @@ def of_credential(session: Session, credential_id: UUID) -> list[CredentialExpor
     return list(session.scalars(wanted.order_by(CredentialExport.target)))
 
 
-def counted(session: Session, run_ids: Collection[UUID]) -> dict[UUID, dict[str, dict[str, int]]]:
-    """How many exports of each run are in which state: run, target, state, number."""
-    found: dict[UUID, dict[str, dict[str, int]]] = {run_id: {} for run_id in run_ids}
+_CREDENTIALS = sa.table("credentials", sa.column("id"), sa.column("program_code"))
+
+
+def _of(run: ProcessRun) -> sa.ColumnElement[bool]:
+    """The exports that a run was asked for, whoever works them or did."""
+    own = CredentialExport.process_run_id == run.id
+    given = run.input
+    if given.get("credential_ids"):
+        chosen = CredentialExport.credential_id.in_([UUID(one) for one in given["credential_ids"]])
+    elif given.get("program_code"):
+        of_program = sa.select(_CREDENTIALS.c.id).where(_CREDENTIALS.c.program_code == given["program_code"])
+        chosen = CredentialExport.credential_id.in_(of_program)
+    else:
+        return own
+    return sa.or_(own, sa.and_(chosen, CredentialExport.target.in_(given["targets"])))
+
+
+def counted(session: Session, run: ProcessRun) -> dict[str, dict[str, int]]:
+    """How many of a run's exports are in which state, by target."""
+    found: dict[str, dict[str, int]] = {}
     rows = session.execute(
-        sa.select(
-            CredentialExport.process_run_id, CredentialExport.target, CredentialExport.state, sa.func.count()
-        )
-        .where(CredentialExport.process_run_id.in_(run_ids))
-        .group_by(CredentialExport.process_run_id, CredentialExport.target, CredentialExport.state)
+        sa.select(CredentialExport.target, CredentialExport.state, sa.func.count())
+        .where(_of(run))
+        .group_by(CredentialExport.target, CredentialExport.state)
     )
-    for run_id, target, state, number in rows:
-        if run_id is not None:
-            found[run_id].setdefault(target, {})[state] = number
+    for target, state, number in rows:
+        found.setdefault(target, {})[state] = number
     return found
 
 
-def some(session: Session, run_id: UUID, limit: int) -> list[dict[str, Any]]:
+def some(session: Session, run: ProcessRun, limit: int) -> list[dict[str, Any]]:
     """The first exports of a run, as an outcome shows them: ids and links, nothing personal."""
     rows = session.scalars(
         sa.select(CredentialExport)
-        .where(CredentialExport.process_run_id == run_id)
+        .where(_of(run))
         .order_by(CredentialExport.credential_id, CredentialExport.target)
         .limit(limit)
     )

@@ -1,0 +1,186 @@
+"""What anybody may read: badges as they were signed, status lists, achievements, and our public keys.
+
+No API key, no names, nothing personal. Other origins may read all of it, so that verifiers in browsers work.
+"""
+
+import hashlib
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Request, Response
+from starlette.responses import JSONResponse
+
+from api.problem_kinds import OURS, described
+from api.problems import not_found
+from credentials import badges, lists, ours
+from credentials.badges import Proof
+from providers.open_badges import keys as wire
+from providers.open_badges.document import achievement
+from providers.open_badges.status_list import PURPOSES, TTL, Purpose
+from records.credential import Achievement
+from records.db import unit_of_work
+
+router = APIRouter(tags=["badges"])
+JWT = "application/vc+jwt"
+JSON_LD = "application/vc+ld+json"
+_ANYWHERE = {"Access-Control-Allow-Origin": "*"}
+BadgeId = Annotated[
+    UUID, Path(description="Of the credential", examples=["7c0e5d4e-6d2b-4f0a-9a53-0f2f4a1d9b11"])
+]
+ETagSeen = Annotated[
+    str | None,
+    Header(alias="If-None-Match", description="The `ETag` of a copy that you have", examples=['"a1"']),
+]
+
+
+def _answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    content = {media_type: {"schema": {"type": "string"}} for media_type in media_types}
+    return {200: {"content": content}, **described("not-found", *OURS)}
+
+
+@router.get(
+    "/credentials/{credential_id:uuid}.jws",
+    summary="A badge as a JWT",
+    response_description="The compact JWT as it was signed",
+    response_class=Response,
+    responses=_answers("text/plain"),
+)
+def badge_jws(credential_id: BadgeId) -> Response:
+    """The Open Badge secured as a JWT (RS256, or EdDSA where the operator chose it), byte for byte."""
+    return _badge(credential_id, "jws", "text/plain; charset=utf-8")
+
+
+@router.get(
+    "/credentials/{credential_id:uuid}.json",
+    summary="A badge as JSON",
+    response_description="The badge with the proof embedded in it",
+    response_class=Response,
+    responses={
+        200: {"content": {JSON_LD: {"schema": {"type": "object"}, "examples": {"badge": {"value": {}}}}}},
+        **described("not-found", *OURS),
+    },
+)
+def badge_json(credential_id: BadgeId) -> Response:
+    """The Open Badge with an embedded proof (`eddsa-rdfc-2022`), byte for byte as it was signed."""
+    return _badge(credential_id, "embedded", JSON_LD)
+
+
+def _badge(credential_id: UUID, proof: Proof, media_type: str) -> Response:
+    body = badges.badge(credential_id, proof)
+    if body is None:
+        raise not_found("There is no such credential.")
+    return Response(body, media_type=media_type, headers=_ANYWHERE)
+
+
+@router.get(
+    "/status/{purpose}/{number}",
+    summary="A status list",
+    response_description="The signed list: one bit for each credential",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                JWT: {"schema": {"type": "string"}},
+                JSON_LD: {"schema": {"type": "object"}, "examples": {"list": {"value": {}}}},
+            }
+        },
+        **described("not-found", *OURS),
+    },
+)
+def status_list(
+    purpose: Annotated[str, Path(description="`revocation` or `suspension`", examples=["revocation"])],
+    number: Annotated[int, Path(ge=1, le=2**31 - 1, description="Which list", examples=[1])],
+    request: Request,
+    seen: ETagSeen = None,
+) -> Response:
+    """Which credentials are not valid (W3C Bitstring Status List). A JWT, or JSON with an embedded proof
+    where the request prefers JSON. May be kept for half a minute."""
+    known = _purpose(purpose)
+    form: Proof = "embedded" if "json" in request.headers.get("accept", "") else "jws"
+    found = lists.signed(known, number, form) if known is not None else None
+    if found is None:
+        raise not_found("There is no such status list.")
+    etag = f'"{hashlib.sha256(found.body.encode()).hexdigest()[:32]}"'
+    headers = _ANYWHERE | {
+        "ETag": etag,
+        "Vary": "Accept",
+        "Cache-Control": f"public, max-age={int(TTL.total_seconds())}",
+    }
+    if seen is not None and etag in seen:
+        return Response(status_code=304, headers=headers)
+    return Response(found.body, media_type=JWT if form == "jws" else JSON_LD, headers=headers)
+
+
+def _purpose(text: str) -> Purpose | None:
+    return next((purpose for purpose in PURPOSES if purpose == text), None)
+
+
+@router.get(
+    "/achievements/{achievement_id:uuid}",
+    summary="An achievement",
+    response_description="The achievement as it stands in its badges",
+    response_class=Response,
+    responses={
+        200: {"content": {JSON_LD: {"schema": {"type": "object"}, "examples": {"it": {"value": {}}}}}},
+        **described("not-found", *OURS),
+    },
+)
+def read_achievement(
+    achievement_id: Annotated[
+        UUID, Path(description="From a badge", examples=["0d6c1f0e-6d2b-4f0a-9a53-0f2f4a1d9b11"])
+    ],
+) -> Response:
+    """What many learners achieved alike."""
+    with unit_of_work() as session:
+        found = session.get(Achievement, achievement_id)
+        if found is None:
+            raise not_found("There is no such achievement.")
+        said = achievement(badges.achieved(session, found), ours.base_url())
+    return JSONResponse(said, media_type=JSON_LD, headers=_ANYWHERE)
+
+
+@router.get(
+    "/.well-known/jwks.json",
+    summary="Our public keys",
+    response_description="The JWK set",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                "application/jwk-set+json": {
+                    "schema": {"type": "object"},
+                    "examples": {"keys": {"value": {"keys": []}}},
+                }
+            }
+        },
+        **described(*OURS),
+    },
+)
+def jwks() -> Response:
+    """Every key whose badges verify: those that sign now, and those that ever did and were not withdrawn."""
+    with unit_of_work() as session:
+        known = ours.public_keys(session)
+    document = wire.jwk_set(ours.issuer().id, known, [key.id for key in ours.keys().signing])
+    return JSONResponse(document, media_type="application/jwk-set+json", headers=_ANYWHERE)
+
+
+@router.get(
+    "/.well-known/did.json",
+    summary="Our DID document",
+    response_description="The document of our did:web",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                "application/did+json": {"schema": {"type": "object"}, "examples": {"did": {"value": {}}}}
+            }
+        },
+        **described(*OURS),
+    },
+)
+def did_document() -> Response:
+    """The same keys for who resolves our `did:web`."""
+    with unit_of_work() as session:
+        known = ours.public_keys(session)
+    document = wire.did_document(ours.issuer().id, known, [key.id for key in ours.keys().signing])
+    return JSONResponse(document, media_type="application/did+json", headers=_ANYWHERE)
