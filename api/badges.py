@@ -12,8 +12,9 @@ from starlette.responses import JSONResponse
 
 from api.problem_kinds import OURS, described
 from api.problems import not_found
-from credentials import badges, lists, ours
+from credentials import badges, images, lists, ours
 from credentials.badges import Proof
+from credentials.images import Kind
 from providers.open_badges import keys as wire
 from providers.open_badges.document import achievement
 from providers.open_badges.status_list import PURPOSES, TTL, Purpose
@@ -63,6 +64,100 @@ def badge_jws(credential_id: BadgeId) -> Response:
 def badge_json(credential_id: BadgeId) -> Response:
     """The Open Badge with an embedded proof (`eddsa-rdfc-2022`), byte for byte as it was signed."""
     return _badge(credential_id, "embedded", JSON_LD)
+
+
+@router.get(
+    "/credentials/{credential_id:uuid}/badge.png",
+    summary="A badge as a picture",
+    response_description="The picture with the badge baked in",
+    response_class=Response,
+    responses=_answers("image/png"),
+)
+def badge_png(credential_id: BadgeId) -> Response:
+    """The picture of the badge, with the signed badge in it. Keep the file as it is: services that shrink
+    pictures take the badge out."""
+    return _picture(credential_id, "png")
+
+
+@router.get(
+    "/credentials/{credential_id:uuid}/badge.svg",
+    summary="A badge as a drawing",
+    response_description="The drawing with the badge baked in",
+    response_class=Response,
+    responses=_answers("image/svg+xml"),
+)
+def badge_svg(credential_id: BadgeId) -> Response:
+    """The drawing of the badge, with the signed badge in it."""
+    return _picture(credential_id, "svg")
+
+
+def _picture(credential_id: UUID, kind: Kind) -> Response:
+    found = images.baked(credential_id, kind)
+    if found is None:
+        raise not_found("There is no such credential.")
+    return Response(found, media_type=images.MEDIA_TYPES[kind], headers=_ANYWHERE)
+
+
+@router.get(
+    "/credentials/{credential_id:uuid}",
+    summary="A credential, for anybody",
+    response_description="The badge in the form that the request prefers",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {
+                JSON_LD: {"schema": {"type": "object"}, "examples": {"badge": {"value": {}}}},
+                JWT: {"schema": {"type": "string"}},
+                "image/png": {"schema": {"type": "string"}},
+            }
+        },
+        **described("not-found", *OURS),
+    },
+)
+def public_credential(credential_id: BadgeId, request: Request) -> Response:
+    """A badge's own address. `Accept` chooses: JSON with an embedded proof, a JWT, or the picture."""
+    answer = negotiated(credential_id, request.headers.get("accept", ""))
+    return answer if answer is not None else badge_json(credential_id)
+
+
+def negotiated(credential_id: UUID, accept: str) -> Response | None:
+    """The badge in the form that `Accept` prefers; None where it prefers a page. A plain `*/*` gets JSON.
+
+    Raises the problem `not-found`.
+    """
+    wanted = _preferred(accept)
+    if wanted == "text/html":
+        return None
+    if wanted in (JWT, "application/jwt", "text/plain"):
+        answer = badge_jws(credential_id)
+    elif wanted == "image/png":
+        answer = badge_png(credential_id)
+    elif wanted == "image/svg+xml":
+        answer = badge_svg(credential_id)
+    else:
+        answer = badge_json(credential_id)
+    answer.headers["Vary"] = "Accept"
+    return answer
+
+
+_FORMS = ("text/html", JSON_LD, JWT, "application/jwt", "text/plain", "image/png", "image/svg+xml")
+_ALSO_JSON = ("application/json", "application/ld+json", "application/vc")
+
+
+def _preferred(accept: str) -> str:
+    """The first of our forms by the weights of the header; JSON where none is named."""
+    best, weight = JSON_LD, 0.0
+    for part in accept.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        given = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        try:
+            quality = min(1.0, max(0.0, float(given)))
+        except ValueError:
+            quality = 0.0
+        form = JSON_LD if name in _ALSO_JSON else name
+        if form in _FORMS and quality > weight:
+            best, weight = form, quality
+    return best
 
 
 def _badge(credential_id: UUID, proof: Proof, media_type: str) -> Response:
@@ -137,6 +232,25 @@ def read_achievement(
             raise not_found("There is no such achievement.")
         said = achievement(badges.achieved(session, found), ours.base_url())
     return JSONResponse(said, media_type=JSON_LD, headers=_ANYWHERE)
+
+
+@router.get(
+    "/achievements/{achievement_id:uuid}/image.png",
+    summary="The picture of an achievement",
+    response_description="The picture, without a badge in it",
+    response_class=Response,
+    responses=_answers("image/png"),
+)
+def achievement_image(
+    achievement_id: Annotated[
+        UUID, Path(description="From a badge", examples=["0d6c1f0e-6d2b-4f0a-9a53-0f2f4a1d9b11"])
+    ],
+) -> Response:
+    """What all badges of the achievement look like."""
+    found = images.plain(achievement_id)
+    if found is None:
+        raise not_found("There is no such achievement.")
+    return Response(found, media_type="image/png", headers=_ANYWHERE)
 
 
 @router.get(
