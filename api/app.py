@@ -32,6 +32,7 @@ from api import (
     processes,
     reconciliations,
     refunds,
+    verify,
 )
 from api.addresses import PlainAddress
 from api.courier import Courier
@@ -106,6 +107,7 @@ _PARTS = (
     callbacks,
     credentials,
     badges,
+    verify,
     processes,
     pages,
     reconciliations,

@@ -50,6 +50,7 @@ from api.refund_models import (
     ShownApproval,
     ShownRefund,
 )
+from api.verify import BadgeCheck, BadgeReport
 
 TAGS = [
     {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
@@ -77,7 +78,7 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
-    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted,
+    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted, BadgeCheck, BadgeReport,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
 )  # fmt: skip

@@ -52,7 +52,7 @@ KINDS: dict[str, Kind] = {
         "body.certificate_number",
     ),
     "not-possible": Kind(409, "It puts no money at risk, so there is nothing to write off: explain it."),
-    "too-large": Kind(413, "A request may have 1 MiB at most; a sheet 16 MiB."),
+    "too-large": Kind(413, "A request may have 1 MiB at most; a picture 5 MiB, a sheet 16 MiB."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),
     "invalid-request": Kind(422, "body.amount: Input should be greater than 0", "body.amount"),
     "invalid-cursor": Kind(422, "Give a `next_cursor` as it was, or none for the first page."),
@@ -98,6 +98,7 @@ KINDS: dict[str, Kind] = {
         429, "The client platform may make 30,000 requests a minute; try again in 7 s.", retry_after=7
     ),
     "internal-error": Kind(500, "Something went wrong on our side; the log of the API has the details."),
+    "busy": Kind(503, "Many badges are being checked at the moment. Repeat the request.", retry_after=2),
     "gateway-busy": Kind(503, "ovo answers slowly at the moment. Repeat the request.", retry_after=1),
     "gateway-unavailable": Kind(
         503, "gopay cancel: no answer within 15 s. Nothing was cancelled; try again.", retry_after=1

@@ -19,9 +19,9 @@ _SVG = "{http://www.w3.org/2000/svg}"
 # What only draws. No script, no foreignObject, no animation, no style sheet, no picture from elsewhere.
 _DRAWS = frozenset(
     {
-        "svg", "g", "defs", "title", "desc", "path", "rect", "circle", "ellipse", "line", "polyline", "polygon",
-        "text", "tspan", "linearGradient", "radialGradient", "stop", "clipPath", "mask", "pattern", "symbol",
-        "use", "metadata",
+        "svg", "g", "defs", "title", "desc", "path", "rect", "circle", "ellipse", "line", "polyline",
+        "polygon", "text", "tspan", "linearGradient", "radialGradient", "stop", "clipPath", "mask",
+        "pattern", "symbol", "use", "metadata",
     }
 )  # fmt: skip
 _OUTSIDE = re.compile(r"url\(\s*['\"]?(?!#)|javascript:|@import|expression\(", re.IGNORECASE)
