@@ -12,7 +12,7 @@ LARGER = {"/api/v1/exceptions/sheet": 16 * 1024 * 1024, "/verify": 5 * 1024 * 10
 
 
 class SizeLimit:
-    """ASGI middleware (plain, so that bodies stay streams): over 1 MiB, or what LARGER says, ends as a 413."""
+    """ASGI middleware (plain, so that bodies stay streams): more than LARGEST, or LARGER, ends as a 413."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
