@@ -32,6 +32,7 @@ from api import (
     processes,
     reconciliations,
     refunds,
+    training_centres,
     verify,
 )
 from api.addresses import PlainAddress
@@ -106,6 +107,7 @@ _PARTS = (
     approvals,
     callbacks,
     credentials,
+    training_centres,
     badges,
     verify,
     processes,

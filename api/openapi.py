@@ -50,6 +50,7 @@ from api.refund_models import (
     ShownApproval,
     ShownRefund,
 )
+from api.training_centres import Brand, ShownBrand
 from api.verify import BadgeCheck, BadgeReport
 
 TAGS = [
@@ -79,6 +80,7 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
     CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted, BadgeCheck, BadgeReport,
+    Brand, ShownBrand,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
 )  # fmt: skip
