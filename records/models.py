@@ -10,6 +10,7 @@ from records.console_session import ConsoleSession
 from records.credential import Achievement, Credential, CredentialEvent, OpenBadge
 from records.credential_export import CredentialExport
 from records.db import Base
+from records.european_credential import EuropeanCredential
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
 from records.files import KeptFile
@@ -41,6 +42,7 @@ __all__ = [
     "Credential",
     "CredentialEvent",
     "CredentialExport",
+    "EuropeanCredential",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",
