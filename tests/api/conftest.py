@@ -63,7 +63,7 @@ def client(database: str, address: str) -> Iterator[httpx.Client]:
     with unit_of_work() as session:
         _, key = clients.create(session, "tests", ["*"])
     headers = {"Accept": "application/json", "Authorization": f"Bearer {key.text}"}
-    with httpx.Client(base_url=address, headers=headers) as calling:
+    with httpx.Client(base_url=address, headers=headers, timeout=60) as calling:
         yield calling
 
 
@@ -82,7 +82,7 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
             by_class = figures.by_class(session, statement)
 
         def read(path: str) -> httpx.Response:
-            return httpx.get(f"{address}/reconciliations/{path}").raise_for_status()
+            return httpx.get(f"{address}/reconciliations/{path}", timeout=60).raise_for_status()
 
         shown = Day(
             statement,
@@ -128,7 +128,7 @@ def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield url
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(60)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def prefect(database: str, prefect_server: str, monkeypatch: pytest.MonkeyPatch)
     """Our settings point at that server; asks it what it knows."""
     monkeypatch.setenv("JEMBATAN_PREFECT_API_URL", prefect_server)
     settings.cache_clear()
-    with httpx.Client(base_url=prefect_server) as asking:
+    with httpx.Client(base_url=prefect_server, timeout=60) as asking:
         yield asking
 
 
@@ -148,11 +148,11 @@ def no_prefect(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wait_until_up(url: str, running: "subprocess.Popen[Any]", log: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         assert running.poll() is None, log.read_text()
         try:
-            if httpx.get(f"{url}/health", timeout=1).is_success:
+            if httpx.get(f"{url}/health", timeout=20).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.1)

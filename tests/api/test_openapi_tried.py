@@ -184,7 +184,7 @@ def world(
         with (
             Served(app, port),
             httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as http,
-            httpx.Client(base_url=str(parts.sandbox_url), timeout=30) as sandbox,
+            httpx.Client(base_url=str(parts.sandbox_url), timeout=60) as sandbox,
         ):
             till = Till(http, sandbox)
             made = {gateway: till.create(gateway) for gateway in GATEWAYS}
@@ -268,7 +268,7 @@ def said(world: World, head: bytes, body: bytes = b"", *, chunked: bool = False)
         sent, length = body, b"Content-Length: %d\r\n" % len(body)
     first, _, rest = head.partition(b"\r\n")
     message = first + b" HTTP/1.1\r\nHost: jembatan\r\n" + key + length + rest + b"\r\n" + sent
-    with socket.create_connection((url.host, url.port or 80), timeout=30) as line:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as line:
         with contextlib.suppress(ConnectionError):  # refused before all of it was sent
             line.sendall(message)
         answer = http.client.HTTPResponse(line)
