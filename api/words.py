@@ -105,6 +105,10 @@ ACTIONS = {
         "Match by hand",
         "The line is a payment that we have under another reference. A second person decides.",
     ),
+    "refund": (
+        "Give back",
+        "The money goes back through the wallet. It ends when the wallet has confirmed that.",
+    ),
     "write_off": ("Write off", "The money is given up. A second person decides."),
 }
 APPROVAL_STATES = {"open": "waiting", "approved": "approved", "refused": "refused", "expired": "expired"}
