@@ -45,7 +45,9 @@ def night(gateway: str, lines: Sequence[str], day: date = TODAY) -> dict[str, in
     with unit_of_work() as session:
         run, _ = process.request(session, "reconcile-payments", uuid4().hex, {})
     asked = tasks.Day(run.id, gateway, day, f"sha256:{kept}", "canonical", allow_empty=True)
-    tasks.classify.fn(asked, tasks.stage_report.fn(asked, [kept]))
+    sources = tasks.stage_report.fn(asked, [kept])
+    tasks.take_in_refunds.fn(asked, sources)
+    tasks.classify.fn(asked, sources)
     assert tasks.prove.fn(asked)
     with unit_of_work() as session:
         done = reconciliation.of_process(session, run.id)
