@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic.config import JsonDict
 
 from api.payment_models import GatewayName
+from api.refund_models import RefundOfException
 from common.money import plain
 from records import exception_list
 from records.calendar import expected_by
@@ -23,7 +24,7 @@ State = Literal[
     "open", "explained", "healed", "refunded", "matched", "written_off", "settled", "carried", "cleared"
 ]
 Bucket = Literal["1", "3", "7", "30", "older"]
-Action = Literal["explain", "write_off", "match", "adopt"]
+Action = Literal["explain", "write_off", "match", "adopt", "refund"]
 Money = Annotated[str, Field(pattern=r"^-?\d+\.\d\d$", examples=["80000.00"])]
 
 _APPROVAL: JsonDict = {
@@ -196,7 +197,13 @@ class ExceptionWithHistory(ExceptionShown):
     """An exception with everything that happened to it, and what could end it."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [_EXCEPTION | {"proposals": [_PROPOSAL], "history": [_STEP]}]}
+        json_schema_extra={
+            "examples": [_EXCEPTION | {"refund": None, "proposals": [_PROPOSAL], "history": [_STEP]}]
+        }
+    )
+
+    refund: RefundOfException | None = Field(
+        description="The refund that was asked for to end it, if one was"
     )
 
     proposals: list[ProposalShown] = Field(description="What could end it, as the figures suggest")
@@ -226,7 +233,9 @@ class Resolve(BaseModel):
         },
     )
 
-    action: Action = Field(description="`write_off` and `match` need a second person")
+    action: Action = Field(
+        description="`write_off` and `match` need a second person; `refund` ends it once the money is back"
+    )
     reason: Annotated[str, StringConstraints(max_length=500, pattern=r"[^\x00-\x20\x7f-\xa0]")] = Field(
         description="Why; kept for good", examples=["The contract has this fee since 1 November; FIN-118"]
     )
@@ -345,6 +354,7 @@ def shown(found: ReconciliationException, awaited: Awaited | None) -> dict[str, 
 def with_history(
     found: ReconciliationException,
     awaited: Awaited | None,
+    given_back: RefundOfException | None,
     proposals: list[Proposal],
     history: list[ExceptionEvent],
 ) -> ExceptionWithHistory:
@@ -352,6 +362,7 @@ def with_history(
     return ExceptionWithHistory.model_validate(
         shown(found, awaited)
         | {
+            "refund": given_back,
             "proposals": [
                 {
                     "action": one.action,

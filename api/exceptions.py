@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BeforeValidator
 
 from api import cursors
-from api.access import REFUSALS, Caller, allowed
+from api.access import REFUSALS, Caller, allowed, needs_too
 from api.cursors import Cursor
 from api.exception_models import (
     Ageing,
@@ -23,12 +23,15 @@ from api.exception_models import (
     shown,
     with_history,
 )
+from api.idempotency import IdempotencyKey, is_repeated
 from api.payment_models import GatewayName
 from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem, not_found
+from api.refund_models import RefundOfException
+from checkout import resolve as ending
 from common import clock
 from common.money import MINOR_PER_UNIT, plain
-from records import exception_list, exception_work, exceptions
+from records import approval, exception_list, exceptions, refund_charges
 from records.approval import NobodyNamed
 from records.db import unit_of_work
 from records.exception_list import Filter, Order
@@ -167,38 +170,59 @@ def read_exception(exception_id: ExceptionId, caller: Reader) -> ExceptionWithHi
     responses={
         202: {
             "model": ExceptionWithHistory,
-            "description": "A second person has to approve, `awaiting` is the question; it stays open",
+            "description": "It stays open: a second person has to approve, `awaiting` is the question; or "
+            "`refund` has to be confirmed",
         },
-        **described(*BODY, "not-found", "not-open", "awaits-approval", "not-possible", *OURS, *REFUSALS),
+        **described(
+            *BODY,
+            "not-found",
+            "not-open",
+            "awaits-approval",
+            "not-possible",
+            "idempotency-key-reused",
+            *OURS,
+            *REFUSALS,
+        ),
     },
 )
 def resolve_exception(
-    exception_id: ExceptionId, resolve: Resolve, caller: Writer, response: Response
+    exception_id: ExceptionId,
+    resolve: Resolve,
+    caller: Writer,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> ExceptionWithHistory:
     """End an open exception as what a person says, with the reason, in the name of the client.
 
-    `explain`: it is right as it is. `adopt`: the line becomes a payment of our ledger. `write_off`: the money
-    is given up. `match`: the line is `payment_id`. The last two are approved by somebody else first: 202.
+    `explain`: it is right as it is. `adopt`: the line becomes a payment of our ledger. `refund`: its money is
+    given back, which needs the scope `refunds:write` too; it ends when that is confirmed: 202. `write_off`:
+    the money is given up. `match`: the line is `payment_id`. The last two are approved by somebody else
+    first: 202.
     """
+    if resolve.action == "refund":
+        needs_too(caller, "refunds:write")
     try:
         with unit_of_work() as session:
-            outcome = exception_work.resolve(
-                session,
-                exception_id,
-                resolve.action,
-                by=f"client:{caller.name}",
-                reason=resolve.reason,
-                payment_id=resolve.payment_id,
-            )
+            named = f"resolve {exception_id}\n{resolve.model_dump_json()}"
+            if not is_repeated(session, caller, idempotency_key, named):
+                ending.resolve(
+                    session,
+                    exception_id,
+                    resolve.action,
+                    by=f"client:{caller.name}",
+                    reason=resolve.reason,
+                    payment_id=resolve.payment_id,
+                )
     except NotOpen as error:
         raise not_found(f"{error}.") if error.is_unknown else Problem("not-open", f"{error}.") from None
     except AwaitsApproval as error:
         raise Problem("awaits-approval", f"{error}.") from None
     except (NotPossible, NobodyNamed) as error:
         raise Problem("not-possible", f"{error}.") from None
-    if outcome.approval is not None:
+    told = _read(exception_id)
+    if told.state == "open":
         response.status_code = 202
-    return _read(exception_id)
+    return told
 
 
 def _read(exception_id: int) -> ExceptionWithHistory:
@@ -207,7 +231,15 @@ def _read(exception_id: int) -> ExceptionWithHistory:
         if found is None:
             raise not_found("There is no such exception.")
         waiting = awaited(session, [found.id]).get(found.id)
-        return with_history(found, waiting, proposals(session, found), exceptions.history(session, found.id))
+        given_back = refund_charges.of_exceptions(session, [found.id]).get(found.id)
+        question = approval.open_one(session, "refund", str(given_back.id)) if given_back else None
+        return with_history(
+            found,
+            waiting,
+            RefundOfException.of(given_back, question) if given_back else None,
+            proposals(session, found),
+            exceptions.history(session, found.id),
+        )
 
 
 def place_of(cursor: str) -> exception_list.Place:

@@ -30,6 +30,7 @@ from api.refund_models import (
     Approvals,
     ApprovalWord,
     RefundAccepted,
+    RefundOfException,
     Refunds,
     RefundWish,
     RefundWithHistory,
@@ -56,7 +57,7 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 42
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
-    RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted, RefundOfException,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,

@@ -69,11 +69,18 @@ _REASONS = {
     "second_charge": "a second charge for the same payment",
     "over": "the gateway reports more",
     "under": "the gateway reports less",
+    "payment_not_paid": "money that went back of a payment that is not paid with us",
+    "other_currency": "money that went back in another currency than the payment's",
+    "not_whole_rupiah": "an amount that is not whole rupiah went back",
+    "may_be_ours": "it may be a refund of ours under another name",
+    "more_than_was_paid": "with the other refunds more than was paid",
+    "reference_taken": "another payment's refund has this name",
 }
 _PAID_THERE = "the report says paid, our ledger does not"
 _PAID_HERE = "our ledger says paid, the report does not"
 _NOTES = {
     "gateway_reference_differs": "the gateway's own reference differs from the one we have",
+    "foreign_refund": "made at the gateway without us",
     "matched_on_an_earlier_day": "the payment was matched on an earlier day",
     "now reversed": "the gateway now says reversed",
     "now failed": "the gateway now says failed",
@@ -104,6 +111,10 @@ ACTIONS = {
     "match": (
         "Match by hand",
         "The line is a payment that we have under another reference. A second person decides.",
+    ),
+    "refund": (
+        "Give back",
+        "The money goes back through the wallet. It ends when the wallet has confirmed that.",
     ),
     "write_off": ("Write off", "The money is given up. A second person decides."),
 }

@@ -22,7 +22,7 @@ from checkout.gateways import gateway
 from common import clock
 from common.errors import Ambiguous, AuthFailed, BadInput, NotNow, ProviderError, Rejected, Transient
 from providers.base import Gateway, RefundOrder, RefundStatus
-from records import approval, payment, process, refund
+from records import approval, payment, process, refund, refund_charges
 from records.charge import NEXT_EXTERNAL_ID
 from records.db import unit_of_work
 from records.payment import Payment
@@ -114,7 +114,7 @@ def _claim(session: Session, found: Refund, paid: Payment) -> _Turn | Step:
     if found.status in ("requested", "awaiting_approval"):
         return _without_a_word(session, found, paid)
     if found.status == "approved":
-        why_not = asking.why_not_any_more(session, paid)
+        why_not = asking.why_not_any_more(paid, found)
         if why_not is not None:
             refund.apply(session, paid, found, "refused", cause="rule", source="checked", problem=why_not)
             return _ended(session, found, paid)
@@ -128,11 +128,12 @@ def _claim(session: Session, found: Refund, paid: Payment) -> _Turn | Step:
     return _Turn(
         order=RefundOrder(
             reference=paid.reference,
-            gateway_reference=paid.gateway_reference,
+            gateway_reference=found.charge_reference or paid.gateway_reference,
+            is_one_of_several=refund_charges.has_several_charges(session, paid),
             refund_key=found.reference,
             external_id=found.external_id or "",
             amount_minor=found.amount_minor,
-            payment_amount_minor=paid.amount_minor,
+            payment_amount_minor=found.charge_minor or paid.amount_minor,
             currency=found.currency,
             reason=found.reason or "",
         ),

@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 
 from common import money
 from common.tables import Batch, columns_of, neutral, open_table
-from records import exception_list, exception_requests, exception_work, hand_match
+from records import exception_list, exception_requests, exception_work, hand_match, refund_charges
 from records.calendar import expected_by
 from records.exception_list import Filter, Order
 from records.exceptions import NotPossible, ReconciliationException, words
+from records.refund import ENDED
 from records.sheet_formulas import formula_cells
 
 COLUMNS = (
@@ -187,10 +188,20 @@ def _fit(session: Session, filled: Sequence[Row], report: Report) -> list[_Fit]:
     """The rows that can be worked; what is wrong with the others is in the report."""
     numbers = {int(text) for row in filled if (text := _number(row)) is not None}
     there = exception_work.locked_many(session, sorted(numbers))
+    going_back = {
+        number: one
+        for number, one in refund_charges.of_exceptions(session, sorted(numbers)).items()
+        if one.status not in ENDED
+    }
     seen: dict[int, int] = {}
     fit = []
     for row in filled:
         wrong = _wrong(row, there, seen)
+        if isinstance(wrong, _Fit) and wrong.found.id in going_back:
+            wrong = (
+                f"its money is on its way back: refund {going_back[wrong.found.id].id}",
+                "take the row out",
+            )
         if isinstance(wrong, _Fit):
             fit.append(wrong)
         else:

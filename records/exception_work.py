@@ -16,14 +16,29 @@ from sqlalchemy.orm import Session
 
 from common import clock
 from common.money import rupiah
-from records import approval, exception_requests, exceptions, hand_match, payment
+from records import (
+    approval,
+    exception_requests,
+    exceptions,
+    hand_match,
+    payment,
+    refund_charges,
+    second_charge,
+)
 from records.approval import Approval
 from records.exception_requests import ExceptionRequestItem
 from records.exceptions import ExceptionEvent, NotPossible, ReconciliationException
 from records.payment import PAID, Payment
+from records.refund import ENDED, Refund
 
 # What a person may ask for, and the state that it leads to.
-ACTIONS = {"explain": "explained", "write_off": "written_off", "match": "matched", "adopt": "healed"}
+ACTIONS = {
+    "explain": "explained",
+    "write_off": "written_off",
+    "match": "matched",
+    "adopt": "healed",
+    "refund": "refunded",
+}
 NEEDS_APPROVAL = ("write_off", "match")
 MOST_WORDS = approval.MOST_WORDS  # characters of a reason
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -37,12 +52,14 @@ class Overtaken(approval.AlreadyDecided):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an exception: its state now, and the question where a second person is asked."""
+    """What became of an exception: its state now, the question where a second person is asked, the refund
+    that is to end it."""
 
     exception_id: int
     state: str
     approval: Approval | None = None
     payment_id: UUID | None = None
+    refund: Refund | None = None
 
 
 @dataclass
@@ -64,19 +81,22 @@ def resolve(
 ) -> Outcome:
     """End one exception, or ask a second person whether it may be ended so.
 
-    action: one of ACTIONS; payment_id: for `match`, the payment that the line is. Raises NotOpen, NotPossible
-    (with AwaitsApproval), approval.NobodyNamed.
+    action: one of ACTIONS but `refund`, which asks a gateway (checkout.resolve); payment_id: for `match`, the
+    payment that the line is. Raises NotOpen, NotPossible (with AwaitsApproval), approval.NobodyNamed.
     """
     actor, reason = named(by), checked_reason(reason)
-    if action not in ACTIONS:
+    if action not in ACTIONS or action == "refund":
         raise NotPossible(f"There is no action {action!r}; there are {', '.join(ACTIONS)}")
     if (action == "match") != (payment_id is not None):
         raise NotPossible("A match names the payment that the line is, and nothing else does")
     found = exceptions.open_one(session, exception_id)
+    refuse_while_given_back(session, [found.id])
     if action == "explain":
         exceptions.move(session, found.id, "explained", actor=actor, reason=reason)
     elif action == "adopt":
-        made = hand_match.adopt(session, found, actor=actor, reason=reason)
+        made = hand_match.adopted_before(session, found) or hand_match.adopt(
+            session, found, actor=actor, reason=reason
+        )
         exceptions.move(session, found.id, "healed", actor=actor, reason=f"taken over as a payment: {reason}")
         return Outcome(found.id, found.state, payment_id=made.id)
     elif action == "write_off":
@@ -115,6 +135,7 @@ def possible(found: ReconciliationException) -> list[str]:
         "write_off": refuse_write_off,
         "match": hand_match.refuse_unfit_line,
         "adopt": hand_match.refuse_unadoptable,
+        "refund": _refuse_refund,
     }
 
     def fits(action: str) -> bool:
@@ -128,6 +149,14 @@ def possible(found: ReconciliationException) -> list[str]:
     return [action for action in ACTIONS if fits(action)]
 
 
+def _refuse_refund(found: ReconciliationException) -> None:
+    """Raises NotPossible where no money can be given back."""
+    if not second_charge.is_one(found):
+        hand_match.refuse_unadoptable(found)
+    elif found.found.get("status") != "paid":
+        raise NotPossible("The line does not say paid: there is nothing to give back")
+
+
 def refuse_write_off(found: ReconciliationException) -> None:
     """Raises NotPossible where there is nothing to write off, or not yet."""
     if found.class_ == "timing":
@@ -137,6 +166,15 @@ def refuse_write_off(found: ReconciliationException) -> None:
         )
     if not found.risk_minor:
         raise NotPossible("It puts no money at risk, so there is nothing to write off: explain it")
+
+
+def refuse_while_given_back(session: Session, numbers: Sequence[int]) -> None:
+    """Raises NotPossible where the money of one of these exceptions is on its way back."""
+    for number, one in sorted(refund_charges.of_exceptions(session, numbers).items()):
+        if one.status not in ENDED:
+            raise NotPossible(
+                f"Exception {number} ends by itself once its money is back: refund {one.id} is {one.status}"
+            )
 
 
 def hold(session: Session, subject_id: str) -> None:
@@ -225,19 +263,6 @@ def _match(
     )
     theirs = f"its line is {line.reference} of {line.business_date}, exception {line.id}: {why}"
     end_many(session, [(one, theirs) for one in its_own], "matched", asked.decided_by)
-
-
-def refunded(session: Session, exception_id: int, refund_id: UUID, *, by: str, amount_minor: int) -> bool:
-    """End an exception whose money was given back: called when the refund is confirmed, in its transaction.
-
-    by: who asked for the refund. Returns whether it moved; one that has ended otherwise stays as it is.
-    """
-    found = exceptions.locked(session, exception_id)
-    if found.state != "open":
-        return False
-    why = f"{rupiah(amount_minor)} were given back: refund {refund_id} is confirmed"
-    end_many(session, [(found, why)], "refunded", by)
-    return True
 
 
 def end_many(

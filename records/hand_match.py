@@ -111,6 +111,12 @@ _IS_MATCHED = sa.text(
 )
 
 
+def adopted_before(session: Session, line: ReconciliationException) -> Payment | None:
+    """The payment that this line was made when it was to be given back, where the gateway refused that."""
+    kept = session.get(HandMatch, line.id)
+    return session.get_one(Payment, kept.payment_id) if kept is not None and kept.is_adopted else None
+
+
 def adopt(session: Session, line: ReconciliationException, *, actor: str, reason: str) -> Payment:
     """Make the line a payment of our ledger, paid when the gateway says, with its history.
 

@@ -14,8 +14,9 @@ from api.console.filters import Filters, choices
 from api.console.visitor import Form, Sent, Turned, Visitor, shown, visiting
 from api.exceptions import cursor_after, place_of
 from api.items import items
+from checkout import resolve as ending
 from common.errors import BadInput
-from records import exception_list, exception_requests, exception_work, exceptions
+from records import exception_list, exception_requests, exception_work, exceptions, refund_charges
 from records.approval import NobodyNamed
 from records.calendar import expected_by
 from records.db import unit_of_work
@@ -84,11 +85,13 @@ def end(visitor: Writer, number: Number, sent: Sent) -> Response:
         problems["payment"] = "Name the payment that the line is."
     if not sent.text("reason"):
         problems["reason"] = "Say why, for whoever reads it next year."
+    if action == "refund" and not visitor.may("refunds:write"):
+        problems["action"] = "To give money back you need the right refunds:write."
     if problems:
         return _page(visitor, number, sent, problems=problems, status=422)
     try:
         with unit_of_work() as session:
-            outcome = exception_work.resolve(
+            outcome = ending.resolve(
                 session,
                 number,
                 action,
@@ -104,7 +107,8 @@ def end(visitor: Writer, number: Number, sent: Sent) -> Response:
         return _page(visitor, number, sent, problems={"": f"{error}."}, status=409)
     except (NotPossible, NobodyNamed) as error:
         return _page(visitor, number, sent, problems={"": f"{error}."}, status=409)
-    done = "asked" if outcome.approval is not None else "ended"
+    asked = "asked" if outcome.approval is not None else "ended"
+    done = "refund" if outcome.refund is not None else asked
     return RedirectResponse(f"/console/exceptions/{number}?done={done}", 303)
 
 
@@ -134,7 +138,8 @@ def _page(
             awaiting=exception_requests.awaited(session, [number]).get(number),
             proposals=proposals(session, found),
             history=exceptions.history(session, number),
-            actions=exception_work.possible(found),
+            actions=_actions(visitor, found),
+            refund=refund_charges.of_exceptions(session, [number]).get(number),
             needs_approval=exception_work.NEEDS_APPROVAL,
             most_words=exception_work.MOST_WORDS,
             payment_id=_payment_of(session, found),
@@ -142,6 +147,12 @@ def _page(
             problems=problems or {},
             done=done,
         )
+
+
+def _actions(visitor: Visitor, found: ReconciliationException) -> list[str]:
+    """What this person may ask for here."""
+    fits = exception_work.possible(found)
+    return [action for action in fits if action != "refund" or visitor.may("refunds:write")]
 
 
 def _payment_of(session: Session, found: ReconciliationException) -> UUID | None:

@@ -17,7 +17,7 @@ from checkout.create import Refusal
 from checkout.refund import LONGEST_REASON, Wish
 from common.money import MINOR_PER_UNIT
 from common.settings import settings
-from records import approval, refund
+from records import approval, refund, refund_room
 from records import payment as payments
 from records.approval import Approval
 from records.db import unit_of_work
@@ -120,7 +120,7 @@ def _page(
             found=found,
             history=payments.history(session, found.id),
             given=given,
-            left_minor=refund.left_minor(session, found),
+            left_minor=refund_room.left_minor(session, found),
             why_not=_why_not(session, found),
             limit_minor=settings().refund_approval_above * MINOR_PER_UNIT,
             refund_key=sent.text("refund_key") or f"console-{secrets.token_hex(8)}",
@@ -137,7 +137,7 @@ def _why_not(session: Session, found: Payment) -> str:
         asking.check_state(found)
     except Refusal as refusal:
         return refusal.detail
-    return "" if refund.left_minor(session, found) else asking.NOTHING_LEFT
+    return "" if refund_room.left_minor(session, found) else asking.NOTHING_LEFT
 
 
 def _unknown() -> Turned:

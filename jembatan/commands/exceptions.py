@@ -13,14 +13,15 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from checkout import resolve as ending
 from common.clock import JAKARTA
 from common.errors import BadInput
 from common.money import plain, rupiah
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
-from records import exception_list, exception_sheet, exception_work, sheet_files
+from records import exception_list, exception_sheet, sheet_files
 from records import exceptions as rows
-from records.approval import NobodyNamed
+from records.approval import Approval, NobodyNamed
 from records.calendar import expected_by
 from records.classes import CLASSES
 from records.db import unit_of_work
@@ -28,10 +29,17 @@ from records.exception_list import Filter
 from records.exception_proposals import proposals
 from records.exception_requests import awaited
 from records.exceptions import NotOpen, NotPossible, ReconciliationException
+from records.refund import Refund
 
 app = typer.Typer(no_args_is_help=True, help="Differences between the gateways' reports and our ledger.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-_ENDS = {"explained": "explain", "written-off": "write_off", "matched": "match", "adopted": "adopt"}
+_ENDS = {
+    "explained": "explain",
+    "written-off": "write_off",
+    "matched": "match",
+    "adopted": "adopt",
+    "refunded": "refund",
+}
 _TWO = "written-off and matched"
 _SHOWN = 100  # wrong rows of a sheet that are printed
 Number = Annotated[int, typer.Argument(help="Number of the exception.")]
@@ -161,7 +169,8 @@ def resolve(
     ] = None,
     by: Annotated[str, typer.Option(help="Who says so.")] = getpass.getuser(),
 ) -> None:
-    """End an exception: say that it is right as it is, take the line over, write it off, match it by hand.
+    """End an exception: say that it is right as it is, take the line over, give its money back, write it off,
+    match it by hand.
 
     A re-run of the day leaves it ended.
     """
@@ -175,7 +184,7 @@ def resolve(
         )
     try:
         with stack(), unit_of_work() as session:
-            outcome = exception_work.resolve(
+            outcome = ending.resolve(
                 session, number, _ENDS[as_], by=f"operator:{by}", reason=reason, payment_id=payment
             )
     except NotOpen as error:
@@ -184,7 +193,9 @@ def resolve(
     except (NotPossible, NobodyNamed) as error:
         complain(f"{error}.")
         raise typer.Exit(2 if isinstance(error, NobodyNamed) else 1) from None
-    if outcome.approval is not None:
+    if outcome.refund is not None:
+        _tell_refund(number, outcome.refund, outcome.approval)
+    elif outcome.approval is not None:
         asked = outcome.approval
         console.print(f"{asked.summary}", markup=False)
         console.print(f"Exception {number} stays open until somebody else approves: approval {asked.id}.")
@@ -192,6 +203,14 @@ def resolve(
         console.print(f"Exception {number} is healed: the line is payment {outcome.payment_id} now.")
     else:
         console.print(f"Exception {number} is {rows.words(outcome.state)}.")
+
+
+def _tell_refund(number: int, refund: Refund, approval: Approval | None) -> None:
+    of = f" of the charge {refund.charge_reference}" if refund.charge_reference else ""
+    console.print(f"{rupiah(refund.amount_minor)}{of} go back: refund {refund.id}.", markup=False)
+    if approval is not None:
+        console.print(f"Somebody else has to approve that first: approval {approval.id}.")
+    console.print(f"Exception {number} stays open until the gateway has confirmed it.")
 
 
 @app.command("ageing")

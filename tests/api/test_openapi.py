@@ -86,6 +86,15 @@ def test_every_operation_for_clients_names_its_scope(name: str) -> None:
     assert f"Needs the scope `{scope}`" in operation["description"]
 
 
+@each_operation
+def test_every_post_of_a_client_takes_an_idempotency_key(name: str) -> None:
+    operation = OPERATIONS[name]
+    if not name.startswith("POST") or "security" not in operation:
+        return
+    assert "Idempotency-Key" in {one["name"] for one in operation.get("parameters", [])}
+    assert f"{TYPE}idempotency-key-reused" in problems(operation)["422"]
+
+
 def examples() -> Iterator[Any]:
     """Each example of a body with its schema, and where it stands."""
     for name, operation in OPERATIONS.items():
