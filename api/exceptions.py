@@ -20,6 +20,7 @@ from api.exception_models import (
     ExceptionWithHistory,
     Resolve,
     State,
+    Type,
     shown,
     with_history,
 )
@@ -28,7 +29,7 @@ from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem, not_found
 from common import clock
 from common.money import MINOR_PER_UNIT, plain
-from records import exception_list, exception_work, exceptions
+from records import exception_list, exception_work, exceptions, payout
 from records.approval import NobodyNamed
 from records.db import unit_of_work
 from records.exception_list import Filter, Order
@@ -56,6 +57,7 @@ Day = Annotated[date, BeforeValidator(_iso_day)]
 
 def _which(
     gateway: Annotated[GatewayName | None, Query(description="Only this wallet")] = None,
+    type: Annotated[Type | None, Query(description="Only what is about this")] = None,
     class_: Annotated[
         ClassName | None,
         Query(alias="class", description="Only this class; `timing` is left out where it is not named"),
@@ -77,6 +79,7 @@ def _which(
 ) -> Filter:
     return Filter(
         gateway=gateway,
+        type=type,
         class_=class_,
         state=None if state == "all" else state,
         since=business_date_from,
@@ -105,7 +108,7 @@ def list_exceptions(
     limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
     cursor: Cursor = None,
 ) -> Exceptions:
-    """Differences between reports and our ledger, open ones where no other state is asked for."""
+    """Differences between ledger, reports and bank; open ones where no other state is asked for."""
     after = None if cursor is None else place_of(cursor)
     with unit_of_work() as session:
         found = exception_list.page(session, which, order, after=after, limit=limit + 1)
@@ -178,7 +181,8 @@ def resolve_exception(
     """End an open exception as what a person says, with the reason, in the name of the client.
 
     `explain`: it is right as it is. `adopt`: the line becomes a payment of our ledger. `write_off`: the money
-    is given up. `match`: the line is `payment_id`. The last two are approved by somebody else first: 202.
+    is given up. `match`: the line is `payment_id`, or the entry of the bank is `payout`. The last two are
+    approved by somebody else first: 202.
     """
     try:
         with unit_of_work() as session:
@@ -189,6 +193,7 @@ def resolve_exception(
                 by=f"client:{caller.name}",
                 reason=resolve.reason,
                 payment_id=resolve.payment_id,
+                payout=resolve.payout,
             )
     except NotOpen as error:
         raise not_found(f"{error}.") if error.is_unknown else Problem("not-open", f"{error}.") from None
@@ -207,7 +212,13 @@ def _read(exception_id: int) -> ExceptionWithHistory:
         if found is None:
             raise not_found("There is no such exception.")
         waiting = awaited(session, [found.id]).get(found.id)
-        return with_history(found, waiting, proposals(session, found), exceptions.history(session, found.id))
+        return with_history(
+            found,
+            waiting,
+            proposals(session, found),
+            exceptions.history(session, found.id),
+            payout.evidence(session, found),
+        )
 
 
 def place_of(cursor: str) -> exception_list.Place:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from records import payout_match
 from records.calendar import AWAITED
-from records.exceptions import ReconciliationException
+from records.exceptions import ReconciliationException, is_of_type
 from records.payment import PAID, Payment
 
 NEAR = timedelta(days=7)  # a line and the payment that it is are seldom further apart
@@ -32,6 +33,8 @@ def proposals(session: Session, found: ReconciliationException) -> list[Proposal
     """What the figures suggest for an open exception; none for one that has ended."""
     if found.state != "open":
         return []
+    if found.is_payout:
+        return [_match_of(*pair) for pair in payout_match.candidates(session, found)]
     if found.class_ == "duplicate_at_gateway" and found.reason == "second_charge" and not found.is_refund:
         return list(_for_second_charge(session, found))
     if found.class_ == "missing_in_ledger" and not found.is_refund:
@@ -92,7 +95,7 @@ def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
             _E.state == "open",
             _E.business_date.between(found.business_date - NEAR, found.business_date + NEAR),
             _E.class_.in_(AWAITED if is_line else ("missing_in_ledger",)),
-            _E.is_refund.is_(False),
+            is_of_type("payment"),
             (_E.ledger_minor if is_line else _E.report_minor) == minor,
             theirs.astext == found.currency,
         )
@@ -110,3 +113,14 @@ def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
         }
         made.append(Proposal("match", minor or 0, found.currency, why, target))
     return made
+
+
+def _match_of(entry: ReconciliationException, payout: ReconciliationException) -> Proposal:
+    return Proposal(
+        "match",
+        entry.report_minor or 0,
+        entry.currency,
+        f"the entry of the bank of {entry.business_date} and the payout {payout.reference}, which it lacks, "
+        "are of the same money",
+        {"exception_id": str(entry.id), "payout": payout.reference or ""},
+    )

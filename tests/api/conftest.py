@@ -15,8 +15,10 @@ import psycopg
 import pytest
 import uvicorn
 from api_world import Day, every_class
+from console_browser import SIGN_IN, Browser, Person, key_of
 
 from api import figures
+from api.console import signing_in
 from common.settings import settings
 from deployments.names import RECONCILE_ON_DEMAND, REFUND_ON_DEMAND
 from jembatan.stack.database import prefect_database_url
@@ -157,3 +159,33 @@ def _wait_until_up(url: str, running: "subprocess.Popen[Any]", log: Path) -> Non
         except httpx.HTTPError:
             time.sleep(0.1)
     raise AssertionError("Prefect did not start: " + log.read_text())
+
+
+@pytest.fixture
+def nobody_tried_before() -> Iterator[None]:
+    """No address has tried a wrong key."""
+    signing_in._wrong.clear()
+    yield
+    signing_in._wrong.clear()
+
+
+@pytest.fixture
+def person(client: httpx.Client, nobody_tried_before: None) -> Iterator[Person]:
+    """Signs people in, each in a browser of their own."""
+    opened: list[Browser] = []
+
+    def sign_in(name: str, *scopes: str) -> Browser:
+        browser = Browser(base_url=client.base_url, headers={"Accept": "text/html"})
+        opened.append(browser)
+        answer = browser.post(SIGN_IN, data={"key": key_of(name, *scopes).text})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
+        return browser
+
+    yield sign_in
+    for browser in opened:
+        browser.close()
+
+
+@pytest.fixture
+def rina(person: Person) -> Browser:
+    return person("rina")

@@ -146,9 +146,7 @@ def test_an_awaited_item_says_what_became_of_it(client: httpx.Client, tmp_path: 
     save([late])
     first = reconcile(tmp_path, [])
     reconcile(tmp_path, [late.line()], day=DAY + timedelta(days=1))
-    assert "settled by a later report: its line came with the report of 2026-11-25" in text_of(
-        read(client, first)
-    )
+    assert "settled later: its line came with the report of 2026-11-25" in text_of(read(client, first))
 
 
 def test_a_statement_that_does_not_balance_cannot_be_overlooked(client: httpx.Client, tmp_path: Path) -> None:
