@@ -69,6 +69,20 @@ def client(database: str, address: str) -> Iterator[httpx.Client]:
         yield calling
 
 
+@pytest.fixture
+def reader(client: httpx.Client, nobody_tried_before: None) -> httpx.Client:
+    """The same, signed in to the console besides."""
+    signed_in(client)
+    return client
+
+
+def signed_in(client: httpx.Client) -> None:
+    """Sign a client in to the console with its own key."""
+    key = client.headers["Authorization"].removeprefix("Bearer ")
+    answer = client.post(SIGN_IN, data={"key": key})
+    assert answer.headers["location"] == "/console", answer.text
+
+
 @pytest.fixture(scope="session")
 def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempPathFactory) -> Day:
     """What many tests only read, made once, on a database of its own."""
@@ -83,17 +97,22 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
             at_risk = reconciliation.at_risk_minor(session, statement)
             by_class = figures.by_class(session, statement)
 
-        def read(path: str) -> httpx.Response:
-            return httpx.get(f"{address}/reconciliations/{path}").raise_for_status()
+        with unit_of_work() as session:
+            headers = {"Authorization": f"Bearer {clients.create(session, 'day', ['*'])[1].text}"}
+        with httpx.Client(base_url=address, headers=headers) as finance:
+            signed_in(finance)
 
-        shown = Day(
-            statement,
-            read(str(statement)).text,
-            read(f"{statement}/exceptions.csv").content,
-            read("").text,
-            at_risk,
-            by_class,
-        )
+            def read(path: str) -> httpx.Response:
+                return finance.get(f"/reconciliations/{path}").raise_for_status()
+
+            shown = Day(
+                statement,
+                read(str(statement)).text,
+                read(f"{statement}/exceptions.csv").content,
+                read("").text,
+                at_risk,
+                by_class,
+            )
     engine(url).dispose()
     settings.cache_clear()
     return shown
