@@ -104,7 +104,7 @@ def _row(found: ReconciliationException) -> dict[str, Any]:
         "gateway": found.gateway,
         "business_date": found.business_date.isoformat(),
         "class": found.class_,
-        "type": "refund" if found.is_refund else "payment",
+        "type": found.type,
         "reference": found.reference or "",
         "gateway_reference": found.gateway_reference or "",
         "ledger_amount": found.ledger_minor,

@@ -16,6 +16,7 @@ from records.hand_match import HandMatch
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent
 from records.payout import Payout, PayoutOutcome, PayoutRun
+from records.payout_match import PayoutMatch
 from records.payout_sums import SettledSum
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
@@ -43,6 +44,7 @@ __all__ = [
     "Payment",
     "PaymentEvent",
     "Payout",
+    "PayoutMatch",
     "PayoutOutcome",
     "PayoutRun",
     "PlatformEvent",

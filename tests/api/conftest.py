@@ -15,8 +15,10 @@ import psycopg
 import pytest
 import uvicorn
 from api_world import Day, every_class
+from console_browser import SIGN_IN, Browser, Person, key_of
 
 from api import figures
+from api.console import signing_in
 from common.settings import settings
 from deployments.names import RECONCILE_ON_DEMAND, REFUND_ON_DEMAND
 from jembatan.stack.database import prefect_database_url
@@ -67,6 +69,20 @@ def client(database: str, address: str) -> Iterator[httpx.Client]:
         yield calling
 
 
+@pytest.fixture
+def reader(client: httpx.Client, nobody_tried_before: None) -> httpx.Client:
+    """The same, signed in to the console besides."""
+    signed_in(client)
+    return client
+
+
+def signed_in(client: httpx.Client) -> None:
+    """Sign a client in to the console with its own key."""
+    key = client.headers["Authorization"].removeprefix("Bearer ")
+    answer = client.post(SIGN_IN, data={"key": key})
+    assert answer.headers["location"] == "/console", answer.text
+
+
 @pytest.fixture(scope="session")
 def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempPathFactory) -> Day:
     """What many tests only read, made once, on a database of its own."""
@@ -81,17 +97,22 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
             at_risk = reconciliation.at_risk_minor(session, statement)
             by_class = figures.by_class(session, statement)
 
-        def read(path: str) -> httpx.Response:
-            return httpx.get(f"{address}/reconciliations/{path}", timeout=60).raise_for_status()
+        with unit_of_work() as session:
+            headers = {"Authorization": f"Bearer {clients.create(session, 'day', ['*'])[1].text}"}
+        with httpx.Client(base_url=address, headers=headers) as finance:
+            signed_in(finance)
 
-        shown = Day(
-            statement,
-            read(str(statement)).text,
-            read(f"{statement}/exceptions.csv").content,
-            read("").text,
-            at_risk,
-            by_class,
-        )
+            def read(path: str) -> httpx.Response:
+                return finance.get(f"/reconciliations/{path}").raise_for_status()
+
+            shown = Day(
+                statement,
+                read(str(statement)).text,
+                read(f"{statement}/exceptions.csv").content,
+                read("").text,
+                at_risk,
+                by_class,
+            )
     engine(url).dispose()
     settings.cache_clear()
     return shown
@@ -157,3 +178,33 @@ def _wait_until_up(url: str, running: "subprocess.Popen[Any]", log: Path) -> Non
         except httpx.HTTPError:
             time.sleep(0.1)
     raise AssertionError("Prefect did not start: " + log.read_text())
+
+
+@pytest.fixture
+def nobody_tried_before() -> Iterator[None]:
+    """No address has tried a wrong key."""
+    signing_in._wrong.clear()
+    yield
+    signing_in._wrong.clear()
+
+
+@pytest.fixture
+def person(client: httpx.Client, nobody_tried_before: None) -> Iterator[Person]:
+    """Signs people in, each in a browser of their own."""
+    opened: list[Browser] = []
+
+    def sign_in(name: str, *scopes: str) -> Browser:
+        browser = Browser(base_url=client.base_url, headers={"Accept": "text/html"})
+        opened.append(browser)
+        answer = browser.post(SIGN_IN, data={"key": key_of(name, *scopes).text})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
+        return browser
+
+    yield sign_in
+    for browser in opened:
+        browser.close()
+
+
+@pytest.fixture
+def rina(person: Person) -> Browser:
+    return person("rina")

@@ -35,7 +35,7 @@ IDS = {
     "list_exceptions", "exceptions_ageing", "read_exception", "resolve_exception",
     "download_exceptions_sheet", "upload_exceptions_sheet", "list_reconciliations", "read_reconciliation",
     "read_payout", "list_payouts",
-    "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
+    "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)
 

@@ -307,9 +307,6 @@ def said(world: World, head: bytes, body: bytes = b"", *, chunked: bool = False)
         (f"{PROCESSES}?state=running&state=x", (422, "invalid-request")),
         (f"{PROCESSES}?flow_run_id=%00", (422, "invalid-request")),
         (f"{PROCESSES}/%00", (404, "not-found")),
-        ("/reconciliations/?cursor=%00", (404, "not-found")),
-        ("/reconciliations/?cursor=MjAyNi0xMS0yNSAA", (404, "not-found")),  # a day, and NUL for a gateway
-        (f"/reconciliations/?cursor={'M' * 60_000}", (404, "not-found")),
         ("/reconciliations/%00.json", (404, "not-found")),
         (f"/reconciliations/{UUID_}/exceptions.csv%00", (404, "not-found")),
         ("/static/%00", (404, "not-found")),

@@ -84,6 +84,10 @@ def test_a_run_started_from_the_form_reaches_its_statement(
     process = next(one for one in processes["items"] if one["flow_run_id"] == run["id"])
     assert process["state"] == "succeeded"
     page.goto(process["outcome"]["page"])
+    page.get_by_label("Your key").fill(stack["finance_key"])  # whoever opens the link signs in, and is there
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    assert page.url == process["outcome"]["page"]
     assert "balance" in page.inner_text("body").lower()
     assert page.title()
     picture(page, "statement", tmp_path)
