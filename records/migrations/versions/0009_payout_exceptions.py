@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 UPGRADE = """
 -- An exception about a payout: subject_id is the payout's identity, last_run_id a payout run, and both
