@@ -80,7 +80,7 @@ def ask_for_many(
     paid = {one.id: one for one in payment.locked_many(session, {payment_id for payment_id, _ in wishes})}
     if missing := {payment_id for payment_id, _ in wishes} - set(paid):
         raise NoResultFound(f"There is no payment {min(missing)}")
-    rooms = refund_room.rooms(session, list(paid.values()))
+    rooms = refund_room.rooms(session, list(paid.values()), new=len(wishes))
     found: list[tuple[Refund, bool] | Refusal] = []
     for payment_id, wish in wishes:
         try:

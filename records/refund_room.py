@@ -5,7 +5,7 @@ Payments are locked by the caller (`records.payment.locked`), so that what is sa
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -18,6 +18,8 @@ from common.money import rupiah
 from records.approval import Approval
 from records.payment import Payment
 from records.refund import Refund
+
+_NUMBERS = sa.text("SELECT next_external_id() FROM generate_series(1, :count)")
 
 
 class TooMuch(Exception):
@@ -40,11 +42,13 @@ class OtherCharge:
 
 @dataclass
 class Room:
-    """A payment with its refunds. with_a_word: those about which a second person is or was asked."""
+    """A payment with its refunds. with_a_word: those about which a second person is or was asked; numbers:
+    for calls of a gateway, as many as are needed."""
 
     payment: Payment
     refunds: list[Refund] = field(default_factory=list)
     with_a_word: set[UUID] = field(default_factory=set)
+    numbers: Iterator[str] = field(default_factory=lambda: iter(()))
 
     def of_key(self, refund_key: str) -> Refund | None:
         """The refund of that key, if it was asked for."""
@@ -97,7 +101,7 @@ class Room:
             status="requested",
             created_at=clock.now(),
             refund_key=refund_key,
-            external_id=sa.func.next_external_id(),
+            external_id=next(self.numbers),
             requested_by=requested_by,
             reason=reason,
             is_foreign=False,
@@ -110,9 +114,13 @@ class Room:
         return made
 
 
-def rooms(session: Session, payments: Sequence[Payment]) -> dict[UUID, Room]:
-    """These payments with their refunds, by their ids: two statements, however many they are."""
-    found = {one.id: Room(one) for one in payments}
+def rooms(session: Session, payments: Sequence[Payment], *, new: int = 0) -> dict[UUID, Room]:
+    """These payments with their refunds, by their ids: three statements, however many they are.
+
+    new: how many refunds at most are going to be set aside.
+    """
+    numbers = iter(session.scalars(_NUMBERS, {"count": new}).all()) if new else iter(())
+    found = {one.id: Room(one, numbers=numbers) for one in payments}
     refunds = session.scalars(
         sa.select(Refund)
         .where(Refund.payment_id.in_(found))
