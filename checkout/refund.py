@@ -5,11 +5,13 @@ key before it sends anything again.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from checkout.create import Refusal
@@ -22,7 +24,7 @@ from records.approval import Approval
 from records.payment import PAID, Payment
 from records.process import ProcessRun
 from records.refund import PROCESS, Refund
-from records.refund_room import OtherCharge, TooMuch
+from records.refund_room import OtherCharge, Room, TooMuch
 
 KEY = r"^[A-Za-z0-9_-]{1,64}$"
 LONGEST_REASON = 255
@@ -65,19 +67,73 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
     (`invalid-request`, `not-refundable`, `refund-too-large`, `partial-refund-not-offered`,
     `refund-key-reused`), NobodyNamed, NoResultFound for no payment.
     """
+    (asked,) = ask_for_many(session, [(payment_id, wish)], flow_run_id=flow_run_id)
+    if isinstance(asked, Refusal):
+        raise asked
+    return asked
+
+
+def ask_for_many(
+    session: Session, wishes: Sequence[tuple[UUID, Wish]], *, flow_run_id: UUID | None = None
+) -> list[AskedFor | Refusal]:
+    """The same for many at once, each with what came of it, in a handful of statements for all."""
+    paid = {one.id: one for one in payment.locked_many(session, {payment_id for payment_id, _ in wishes})}
+    if missing := {payment_id for payment_id, _ in wishes} - set(paid):
+        raise NoResultFound(f"There is no payment {min(missing)}")
+    rooms = refund_room.rooms(session, list(paid.values()), new=len(wishes))
+    found: list[tuple[Refund, bool] | Refusal] = []
+    for payment_id, wish in wishes:
+        try:
+            found.append(_set_aside(rooms[payment_id], wish))
+        except Refusal as refusal:
+            found.append(refusal)
+    new = [one[0] for one in found if not isinstance(one, Refusal) and one[1]]
+    session.add_all(new)
+    session.flush()
+    runs = process.request_many(
+        session,
+        PROCESS,
+        {
+            f"{paid[one.payment_id].reference}/{one.refund_key}": {
+                "payment_id": str(one.payment_id),
+                "refund_id": str(one.id),
+            }
+            for one in new
+        },
+        flow_run_id,
+    )
+    asked: list[AskedFor | Refusal] = []
+    for either in found:
+        if isinstance(either, Refusal):
+            asked.append(either)
+            continue
+        one, is_new = either
+        ours = paid[one.payment_id]
+        if not is_new:
+            asked.append(of_known(session, ours, one))
+            continue
+        run = runs[f"{ours.reference}/{one.refund_key}"]
+        one.process_run_id = run.id
+        note = f"Asked for: {money.rupiah(one.amount_minor)}."
+        refund.add_event(session, one, None, cause="request", source=one.requested_by or "", note=note)
+        question = _approved_or_asked(session, rooms[ours.id], one, run)
+        asked.append(AskedFor(one, ours, run, question, True))
+    session.flush()
+    return asked
+
+
+def _set_aside(room: Room, wish: Wish) -> tuple[Refund, bool]:
+    """The refund of a wish, and whether it is new. Raises Refusal, NobodyNamed."""
     _check_form(wish)
     requested_by = approval.actor_of(wish.requested_by)
-    found = payment.locked(session, payment_id)
-    known = refund_room.of_key(session, found, wish.refund_key)
+    known = room.of_key(wish.refund_key)
     if known is not None:
         if wish.amount_minor not in (None, known.amount_minor) or wish.reason != known.reason:
             raise _key_reused()
-        return of_known(session, found, known)
-    can = check_state(found, wish.charge)
+        return known, False
+    can = check_state(room.payment, wish.charge)
     try:
-        made = refund_room.reserve(
-            session,
-            found,
+        made = room.set_aside(
             refund_key=wish.refund_key,
             amount_minor=wish.amount_minor,
             reason=wish.reason,
@@ -89,13 +145,11 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
         if too_much.left_minor == 0:
             raise _not_refundable(NOTHING_LEFT) from None
         raise _too_large(too_much.left_minor) from None
-    whole = made.charge_minor or found.amount_minor
+    whole = made.charge_minor or room.payment.amount_minor
     if made.amount_minor != whole and not can.partial_refund:
-        raise _whole_only(found, whole)
-    asked = {"payment_id": str(found.id), "refund_id": str(made.id)}
-    run, _ = process.request(session, PROCESS, f"{found.reference}/{wish.refund_key}", asked, flow_run_id)
-    made.process_run_id = run.id
-    return AskedFor(made, found, run, _approved_or_asked(session, found, made, run), True)
+        room.refunds.remove(made)
+        raise _whole_only(room.payment, whole)
+    return made, True
 
 
 def of_known(session: Session, found: Payment, known: Refund) -> AskedFor:
@@ -142,17 +196,17 @@ def why_not_any_more(found: Payment, made: Refund) -> str | None:
     return _out_of_time(found, gateway(found.gateway).capabilities)
 
 
-def _approved_or_asked(session: Session, found: Payment, made: Refund, run: ProcessRun) -> Approval | None:
+def _approved_or_asked(session: Session, room: Room, made: Refund, run: ProcessRun) -> Approval | None:
     """Below the limit it may go; above it a second person is asked, and the process waits for the word.
 
     All that goes back of one payment without such a word counts together: several small ones are no way
     around it.
     """
-    limit = settings().refund_approval_above * money.MINOR_PER_UNIT
+    limit, found = settings().refund_approval_above * money.MINOR_PER_UNIT, room.payment
     cause, source = "rule", "approval limit"
-    together = refund_room.without_a_word_minor(session, found)
+    together = room.without_a_word_minor()
     if together <= limit:
-        refund.apply(session, found, made, "approved", cause=cause, source=source)
+        refund.apply(session, found, made, "approved", cause=cause, source=source, is_fresh=True)
         return None
     question = approval.request(
         session,
@@ -163,10 +217,12 @@ def _approved_or_asked(session: Session, found: Payment, made: Refund, run: Proc
         amount_minor=made.amount_minor,
         currency=made.currency,
     )
+    room.with_a_word.add(made.id)
     note = f"More than {money.rupiah(limit)}: a second person is asked."
     if made.amount_minor <= limit:
         note = f"With what went back before it is {money.rupiah(together)}. {note}"
-    refund.apply(session, found, made, "awaiting_approval", cause=cause, source=source, note=note)
+    to_status: refund.RefundStatus = "awaiting_approval"
+    refund.apply(session, found, made, to_status, cause=cause, source=source, note=note, is_fresh=True)
     process.wait(session, run.id, question.expires_at, waiting_for(question))
     return question
 

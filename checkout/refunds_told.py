@@ -61,9 +61,19 @@ def settle(session: Session, payment: Payment, said: ChargeStatus, *, cause: str
 
 
 def take(
-    session: Session, payment: Payment, known: Refund, told: RefundStatus, *, cause: str, source: str
+    session: Session,
+    payment: Payment,
+    known: Refund,
+    told: RefundStatus,
+    *,
+    cause: str,
+    source: str,
+    is_fresh: bool = False,
 ) -> bool:
-    """Move a refund as the gateway tells of it; the money must be what we asked for. payment: locked."""
+    """Move a refund as the gateway tells of it; the money must be what we asked for. payment: locked.
+
+    is_fresh: as in refund.apply.
+    """
     difference = differs(known, told)
     if difference is not None:
         refund.remark(session, known, difference, cause=cause, source=source)
@@ -90,6 +100,7 @@ def take(
         problem=problem or None,
         gateway_reference=told.gateway_reference,
         evidence=told.raw,
+        is_fresh=is_fresh,
     )
 
 

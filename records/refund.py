@@ -97,15 +97,17 @@ def apply(
     problem: str | None = None,
     gateway_reference: str | None = None,
     evidence: bytes | None = None,
+    is_fresh: bool = False,
 ) -> bool:
     """Move a refund: the one door for every change. A repeated or backward move changes nothing.
 
     payment: locked. at: when the money moved, as the gateway says. problem: a sentence for people. What is
     confirmed moves the payment too and ends its exception; what has ended ends its process and tells the
-    platform.
+    platform. is_fresh: the row was read or made after its payment was locked.
     """
-    session.flush()  # a refresh would drop what this transaction has changed
-    session.refresh(refund)
+    if not is_fresh:
+        session.flush()  # a refresh would drop what this transaction has changed
+        session.refresh(refund)
     if to_status not in MOVES[refund.status]:
         return False
     before, refund.status, refund.problem = refund.status, to_status, problem
@@ -114,9 +116,9 @@ def apply(
         refund.sent_at = refund.sent_at or clock.now()
     if to_status == "confirmed":
         refund.confirmed_at = at or clock.now()
-    session.flush()
     add_event(session, refund, before, cause=cause, source=source, note=note, evidence=evidence, at=at)
     if to_status == "confirmed":
+        session.flush()
         _follow(session, payment, refund, cause, source)
     if to_status in ENDED and refund.exception_id is not None:
         _tell_exception(session, refund)

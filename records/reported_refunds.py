@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import LiteralString
 from uuid import UUID
 
@@ -83,7 +83,7 @@ class _Line:
 
     def identity(self, paid: Payment) -> str:
         """By which reports know the refund: its name, or else all that the line says."""
-        content = f"{self.amount_minor} {self.occurred_at.timestamp():.6f}"
+        content = f"{self.amount_minor} {self.occurred_at.astimezone(UTC).isoformat()}"
         return f"{paid.reference}/{self.number(paid) or content}"
 
 

@@ -254,6 +254,27 @@ def test_an_exception_is_ended_as_over_the_api(client: httpx.Client, rina: Brows
     assert (again.status_code, "already" in again.text) == (409, True)
 
 
+def test_a_second_charge_is_given_back_from_its_exceptions_page(
+    client: httpx.Client, rina: Browser, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JEMBATAN_GOPAY__BASE_URL", "http://127.0.0.1:9")  # nobody is called: it is asked for
+    monkeypatch.setenv("JEMBATAN_GOPAY__SERVER_KEY", "SB-Mid-server-of-a-test")
+    settings.cache_clear()
+    every_class(tmp_path)
+    twice = of_class(client, "duplicate_at_gateway")
+    path = f"/console/exceptions/{twice['exception_id']}"
+    clerk = person("clerk", "exceptions:write")
+    assert 'value="refund"' not in clerk.see(path)
+    assert end(clerk, twice, action="refund", reason="FIN-9").status_code == 422
+    assert 'value="refund"' in rina.see(path)
+    page = rina.see(end(rina, twice, action="refund", reason="Charged twice; FIN-9").headers["location"])
+    assert "It stays open until the wallet has confirmed" in page
+    assert "approved, about to be sent" in page
+    found = read(client, twice)
+    assert (found["state"], found["refund"]["amount"]) == ("open", "75000.00")
+    assert found["refund"]["charge_reference"] == twice["gateway_reference"]
+
+
 def test_a_write_off_waits_for_a_second_person_who_is_not_the_first(
     client: httpx.Client, rina: Browser, person: Person, tmp_path: Path
 ) -> None:

@@ -19,8 +19,9 @@ ALTER TABLE refunds
     ADD CONSTRAINT refund_of_a_charge_ends_an_exception
         CHECK (charge_reference IS NULL OR exception_id IS NOT NULL),
     ADD CONSTRAINT refund_not_told_of_is_foreign CHECK (is_told OR is_foreign);
--- Whoever asks at the same time: an exception has one refund, until that one was refused.
-CREATE UNIQUE INDEX refunds_one_for_an_exception ON refunds (exception_id) WHERE status <> 'refused';
+-- Whoever asks at the same time: an exception has one refund on its way.
+CREATE UNIQUE INDEX refunds_one_for_an_exception ON refunds (exception_id)
+    WHERE status NOT IN ('confirmed', 'refused');
 CREATE INDEX refunds_exception ON refunds (exception_id) WHERE exception_id IS NOT NULL;
 CREATE UNIQUE INDEX refunds_line_key ON refunds (gateway, line_reference) WHERE line_reference IS NOT NULL;
 
