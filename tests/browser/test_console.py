@@ -260,7 +260,7 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
 
 
 def _keep_all(page: "Page", seen: dict[str, str]) -> None:
-    """With EVERY_PAGE_TO=FOLDER a picture of every page, wide and narrow, light and dark, for who looks them over."""
+    """With EVERY_PAGE_TO=FOLDER a picture of every page, wide and narrow, light and dark, to look at."""
     folder = os.environ.get("EVERY_PAGE_TO")
     for name, path in (seen | {"sign-out": "/console"}).items() if folder else ():
         page.goto(path)
