@@ -12,7 +12,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from common.errors import Ambiguous, AuthFailed, ProviderError, RateLimited, Rejected, Transient
-from common.settings import Service
+from common.services import Outside
 from providers.deadline import Deadline, TimedBackend
 
 Answer = TypeVar("Answer")
@@ -49,7 +49,7 @@ def trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def client(service: Service) -> httpx.Client:
+def client(service: Outside) -> httpx.Client:
     """A client for one service; redirects are not followed (a token must not travel to another host)."""
     opened = httpx.Client(
         verify=trusted(),

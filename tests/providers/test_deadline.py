@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import httpx
 import pytest
 
-from common.settings import Service
+from common.services import Service
 from providers import http
 
 OK = b"HTTP/1.1 200 OK\r\n"
