@@ -15,6 +15,7 @@ from jembatan.commands import (
     demo,
     events,
     exceptions,
+    keys,
     notifications,
     payments,
     payouts,
@@ -44,6 +45,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(processes.app, name="process")
 app.add_typer(clients.app, name="clients")
+app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 
 
