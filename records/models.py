@@ -19,8 +19,10 @@ from records.payout import Payout, PayoutOutcome, PayoutRun
 from records.payout_sums import SettledSum
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
+from records.program import Program, ProgramEvent, ProgramVersion
 from records.reconciliation import Reconciliation
 from records.refund import Refund
+from records.service_gate import ServiceGate
 
 __all__ = [
     "ApiKey",
@@ -47,9 +49,13 @@ __all__ = [
     "PayoutRun",
     "PlatformEvent",
     "ProcessRun",
+    "Program",
+    "ProgramEvent",
+    "ProgramVersion",
     "Reconciliation",
     "ReconciliationException",
     "Refund",
+    "ServiceGate",
     "SettledSum",
 ]
 

@@ -188,6 +188,32 @@ def start_batch(session: Session, run_ids: Collection[UUID], flow_run_id: UUID |
     return runs
 
 
+def put_off(
+    session: Session, names: Collection[str], until: datetime, error: dict[str, str], mended: Collection[str]
+) -> None:
+    """Let all that is due or will be before `until` wait until then, in one statement.
+
+    names: of processes; mended: types of errors that wait for the same. What another session holds stays.
+    """
+    waits_for_the_same = sa.and_(
+        ProcessRun.state == "waiting",
+        ProcessRun.next_attempt_at < until,
+        ProcessRun.error["type"].astext.in_(mended),
+    )
+    is_new = sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None))
+    found = (
+        sa.select(ProcessRun.id)
+        .where(ProcessRun.process.in_(names), sa.or_(is_new, waits_for_the_same))
+        .with_for_update(skip_locked=True)
+    )
+    session.execute(
+        sa.update(ProcessRun)
+        .where(ProcessRun.id.in_(found))
+        .values(state="waiting", next_attempt_at=until, error=error, submitted_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def submitted(run: ProcessRun, flow_run_id: UUID) -> None:
     """Note that Prefect has taken the run."""
     run.state, run.submitted_at, run.flow_run_id = "queued", clock.now(), flow_run_id

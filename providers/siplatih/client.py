@@ -87,9 +87,9 @@ class Siplatih:
         """Report one chunk of a class; tells what became of each participant.
 
         participants: `nik`, `full_name`, `completion_status`, and where there are any `final_score` (Decimal)
-        and `certificate_number`. Rates are those of the whole class, per cent with one decimal. What is too large
-        for one call goes in two. Raises as `register_program`, where no participant was taken; UnknownProgram
-        where the register does not know the program's number.
+        and `certificate_number`. Rates are those of the whole class, per cent with one decimal. What is too
+        large for one call goes in two. Raises as `register_program`, where no participant was taken;
+        UnknownProgram where the register does not know the program's number.
         """
         path = f"/training-programs/{quote(siplatih_program_id, safe='')}/completions"
         frame = {

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
-from authlib.oauth2.base import OAuth2Error  # type: ignore[import-untyped]
 from authlib.oauth2.client import OAuth2Client  # type: ignore[import-untyped]
 
 from common.errors import AuthFailed, Rejected, Transient
@@ -40,7 +39,7 @@ class AccessToken:
         Raises AuthFailed, before any call, where the register did not grant the scope.
         """
         name = f"{PROVIDER} {self._config.client_id} {self._config.token_url}"
-        kept = self._store.current(name, lambda: http.again_if_safe(self._fetched), refused=refused)
+        kept = self._store.current(name, self._fetched, refused=refused)  # the call itself is tried again
         if scope not in kept.split(" ")[1:]:
             raise AuthFailed(PROVIDER, operation, f"did not grant our key the scope {scope}")
         return kept
@@ -53,19 +52,10 @@ class AccessToken:
             token_endpoint_auth_method="client_secret_post",  # noqa: S106 - a method, not a secret
             scope=self._config.scope,
         )
-        try:
-            answer: dict[str, Any] = oauth.fetch_token(
-                self._config.token_url, grant_type="client_credentials"
-            )
-        except OAuth2Error:  # told by the session already, where the answer said so
-            raise AuthFailed(PROVIDER, "token", "gives us no token") from None
-        life = str(answer.get("expires_in"))  # a number, a text, or absent
-        scope = answer.get("scope")
-        granted = scope if isinstance(scope, str) and scope.strip() else self._config.scope
-        return Token.lasting(
-            " ".join([answer["access_token"], *granted.split()]),
-            int(life) if _SECONDS.fullmatch(life) else LIFE_SECONDS,
-        )
+        oauth.register_compliance_hook("access_token_response", _in_words_of_oauth)
+        answer: dict[str, Any] = oauth.fetch_token(self._config.token_url, grant_type="client_credentials")
+        granted = answer.get("scope") or self._config.scope  # RFC 6749: absent, it is what was asked for
+        return Token.lasting(" ".join([answer["access_token"], *granted.split()]), answer["expires_in"])
 
 
 def bearer(kept: str) -> str:
@@ -99,6 +89,14 @@ class _FormSession:
         except Rejected as refusal:
             raise AuthFailed(PROVIDER, "token", refusal.reason, code=refusal.code) from None
         raise Transient(PROVIDER, "token", "answers without a token")
+
+
+def _in_words_of_oauth(response: httpx.Response) -> httpx.Response:
+    members = reading.json_object(response.content) or {}
+    life, scope = str(members.get("expires_in")), members.get("scope")  # a number, a text, or absent
+    seconds = int(life) if _SECONDS.fullmatch(life) else LIFE_SECONDS
+    token = {"access_token": members["access_token"], "token_type": "Bearer", "expires_in": seconds}
+    return httpx.Response(200, json=token | ({"scope": scope} if isinstance(scope, str) else {}))
 
 
 def _is_bearer_token(members: dict[str, Any] | None) -> bool:
