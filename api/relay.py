@@ -26,6 +26,8 @@ from deployments.names import (
     RECONCILE_ON_DEMAND,
     REFUND_FLOW,
     REFUND_ON_DEMAND,
+    REPORT_COMPLETION_FLOW,
+    REPORT_COMPLETION_ON_DEMAND,
     SWEEP_FLOW,
     SWEEP_ON_DEMAND,
 )
@@ -37,10 +39,11 @@ CHANNEL = "process_runs"
 DEPLOYMENTS = {
     RECONCILE_FLOW: RECONCILE_ON_DEMAND,
     REFUND_FLOW: REFUND_ON_DEMAND,
+    REPORT_COMPLETION_FLOW: REPORT_COMPLETION_ON_DEMAND,
     SWEEP_FLOW: SWEEP_ON_DEMAND,
 }
 # How many runs of a process go into one flow run at most; a flow run for each takes seconds to begin.
-BATCHES = {REFUND_FLOW: 500}
+BATCHES = {REFUND_FLOW: 500, REPORT_COMPLETION_FLOW: 100}
 BATCH_TAG = "batch"
 POLL = 2.0  # seconds between two looks when nobody wakes it
 SWEEP = 15.0

@@ -48,8 +48,8 @@ class Siplatih(Service):
     )
     knows_repeats: bool | None = Field(
         default=None,
-        description="whether it recognises a participant who is reported again, so that a report whose answer "
-        "was lost may go once more by itself; default: yes in the sandbox, else a person decides",
+        description="whether it recognises a participant who is reported again, so that a report whose "
+        "answer was lost may go once more by itself; default: yes in the sandbox, else a person decides",
     )
     program_types: tuple[str, ...] = ("VOCATIONAL",)
     completion_statuses: tuple[str, ...] = ("COMPLETED", "FAILED", "WITHDRAWN")

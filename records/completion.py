@@ -163,9 +163,9 @@ def counts(session: Session, report_id: UUID) -> dict[str, int]:
 def settle(
     session: Session, report: CompletionReport, *, is_there: bool, by: str, reason: str
 ) -> list[Completion]:
-    """What a person has found out of participants whose answer was lost: the register has all of them, or none.
+    """What a person found out of participants whose answer was lost: the register has them, or it does not.
 
-    Its process goes on: to its end, or with sending them. Tells whom it was about. reason: checked.
+    The report's process goes on: to its end, or with sending them. Tells whom it was about. reason: checked.
     """
     unknown = session.scalars(
         sa.select(Completion)

@@ -112,7 +112,9 @@ def identities(session: Session, person_ids: Sequence[UUID]) -> dict[UUID, Ident
             Person.id.in_(person_ids), Person.erased_at.is_(None)
         )
     )
-    return {id_: Identity(unseal(nik).decode(), unseal(name).decode()) for id_, nik, name in found}
+    return {
+        id_: Identity(unseal(nik).decode(), unseal(name).decode()) for id_, nik, name in found if nik and name
+    }
 
 
 def reveal(session: Session, person: Person, *, by: str, reason: str, origin: str) -> Identity | None:
@@ -141,4 +143,4 @@ def reveal(session: Session, person: Person, *, by: str, reason: str, origin: st
 def _ids(session: Session, hashes: Sequence[bytes]) -> dict[bytes, UUID]:
     wanted = sa.literal(list(hashes), ARRAY(sa.LargeBinary))
     found = session.execute(sa.select(Person.nik_hash, Person.id).where(Person.nik_hash == sa.any_(wanted)))
-    return {bytes(hash_): id_ for hash_, id_ in found}
+    return {bytes(hash_): id_ for hash_, id_ in found if hash_}

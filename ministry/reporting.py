@@ -5,6 +5,7 @@ Each participant is written down as `sent` before the call. Who is found so late
 after all others, or once a person has found out.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,21 +15,23 @@ from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from records.program import SERVICE, Program
-from records.service_gate import Shut, Turns
 from sqlalchemy.orm import Session
 
 from common import clock, nik
 from common.errors import Ambiguous, AuthFailed, ProviderError, RateLimited, Rejected, Transient
 from common.settings import settings
+from ministry.line import Line, put_off
+from providers.siplatih.client import Siplatih
 from providers.siplatih.refusals import UnknownProgram
 from providers.siplatih.wire import ParticipantAnswer, Reported
 from records import audit, completion, person, process, program, service_gate
 from records.completion import Completion, CompletionCall, CompletionReport, CompletionState
 from records.db import unit_of_work
+from records.program import SERVICE, Program
 from records.sealed import seal, unseal
-from tasks.siplatih import register
+from records.service_gate import SHUT, Shut
 
+log = logging.getLogger("jembatan.completions")
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=1)
 FOLLOWED_FOR = timedelta(days=14)
 NOT_REGISTERED_YET = timedelta(minutes=1)
@@ -90,26 +93,24 @@ class _Chunk:
         return evidence
 
 
-class _Pace:
-    """The register's common pace, one call at a time."""
-
-    def __init__(self) -> None:
-        self.turns = Turns(0)
-
-    def next_turn(self) -> Turns:
-        """Wait for the turn of one call; raises Stopped while the register is left alone."""
-        if self.turns.left <= 0:
-            try:
-                self.turns = service_gate.take_turns(SERVICE, settings().siplatih.rate)
-            except Shut as shut:
-                raise Stopped(service_gate.SHUT, str(shut), shut.until) from None
-        self.turns.left -= 1
-        return self.turns
+def report_all(report_ids: Sequence[UUID]) -> list[Step]:
+    """Each report as far as it goes now, in their order; what one meets, the others go on without."""
+    steps = []
+    for report_id in report_ids:
+        try:
+            steps.append(report_one(report_id))
+        except Exception as error:  # whatever one report meets, the others of the batch go on
+            log.exception("the report %s cannot be worked", report_id)
+            with unit_of_work() as session:
+                report = session.get_one(CompletionReport, report_id)
+                of = session.get_one(Program, report.program_id)
+                sentence = f"unexpected {type(error).__name__}; the log tells more, then retry the process"
+                steps.append(_stopped(session, report, of, Stopped("unexpected", sentence)))
+    return steps
 
 
 def report_one(report_id: UUID) -> Step:
     """Bring one report as far as it goes now, and its process with it."""
-    pace = _Pace()
     with unit_of_work() as session:
         report = session.get_one(CompletionReport, report_id)
         of = session.get_one(Program, report.program_id)
@@ -117,7 +118,7 @@ def report_one(report_id: UUID) -> Step:
     try:
         with unit_of_work() as session:
             whole = _begun(session, report, of)
-        _send_all(whole, pace)
+        _send_all(whole, Line())
     except Stopped as stopped:
         with unit_of_work() as session:
             return _stopped(session, report, of, stopped)
@@ -158,7 +159,7 @@ def _begun(session: Session, report: CompletionReport, of: Program) -> _Class:
     )
 
 
-def _send_all(whole: _Class, pace: _Pace) -> None:
+def _send_all(whole: _Class, line: Line) -> None:
     """Every chunk once, those whose answer was lost last. Raises Stopped where going on is of no use."""
     silent = 0
     rounds: list[CompletionState] = ["waiting"]
@@ -166,43 +167,46 @@ def _send_all(whole: _Class, pace: _Pace) -> None:
         rounds.append("unknown")
     for state in rounds:
         for number in _chunks(whole.report_id, state):
-            silent = 0 if _send_chunk(whole, number, state, pace) else silent + 1
+            silent = 0 if _send_chunk(whole, number, state, line) else silent + 1
             if silent >= SILENT:
                 raise Stopped("unknown", "the register does not answer", _again_at(whole.attempts))
 
 
-def _send_chunk(whole: _Class, number: int, state: CompletionState, pace: _Pace) -> bool:
-    """Send who of a chunk is in that state; again for those whom a refusal of others has left untouched.
+def _send_chunk(whole: _Class, number: int, state: CompletionState, line: Line) -> bool:
+    """Send who of a chunk is in that state; again those whom a refusal of others has left untouched.
 
-    Tells whether there was an answer.
+    Tells whether there was an answer. Raises Stopped where other calls would meet the same.
     """
     left = None
-    while True:
-        turns = pace.next_turn()
-        chunk = _claimed(whole, number, state)
-        if chunk is None or len(chunk.ids) == left:
-            if chunk is not None:
-                _note(chunk, [ParticipantAnswer("untouched")] * len(chunk.ids), None, "not sent")
-            return True
-        left = len(chunk.ids)
-        try:
-            told = register().report_completion(
+    while left != (left := _how_many(whole.report_id, number, state)) and left:
+        chunk: _Chunk | None = None
+
+        def send(register: Siplatih) -> Reported:
+            nonlocal chunk
+            chunk = _claimed(whole, number, state)  # only now is it certain that the call goes
+            return register.report_completion(
                 whole.number,
                 whole.day,
                 chunk.participants,
                 completion_rate=whole.completion_rate,
                 certification_rate=whole.certification_rate,
             )
+
+        try:
+            told = line.call(send)
+        except Shut as shut:
+            put_off(shut)
+            raise Stopped(SHUT, str(shut), shut.until) from None
         except ProviderError as error:
-            return _without_answer(whole, chunk, turns, error)
-        service_gate.answered(SERVICE, turns)
+            assert chunk is not None
+            return _without_answer(whole, chunk, error)
+        assert chunk is not None
         _note(chunk, told.participants, told)
-        if not any(one.state == "untouched" for one in told.participants):
-            return True
+    return True
 
 
-def _claimed(whole: _Class, number: int, state: CompletionState) -> _Chunk | None:
-    """Write down that these are sent, and to whom, before they are; None where nobody is left."""
+def _claimed(whole: _Class, number: int, state: CompletionState) -> _Chunk:
+    """Write down that these are sent, and to whom, before they are."""
     with unit_of_work() as session:
         rows = list(
             session.scalars(
@@ -214,9 +218,6 @@ def _claimed(whole: _Class, number: int, state: CompletionState) -> _Chunk | Non
             )
         )
         people = person.identities(session, [one.person_id for one in rows])
-        rows = [one for one in rows if one.person_id in people and one.name is not None]
-        if not rows:
-            return None
         participants = [_member(one, people[one.person_id].nik) for one in rows]
         completion.apply(session, rows, "sent")
         audit.note(
@@ -268,7 +269,7 @@ def _note(
             call.answer = seal(chunk.without_persons(told.evidence))
 
 
-def _without_answer(whole: _Class, chunk: _Chunk, turns: Turns, error: ProviderError) -> bool:
+def _without_answer(whole: _Class, chunk: _Chunk, error: ProviderError) -> bool:
     """No answer for each participant came of a call: what is known of them, and whether to go on."""
 
     def all_are(state: Any) -> None:
@@ -278,16 +279,14 @@ def _without_answer(whole: _Class, chunk: _Chunk, turns: Turns, error: ProviderE
     match error:
         case Ambiguous():
             all_are("unknown")
-            service_gate.failed(SERVICE, turns, error.reason)
             return False
         case RateLimited():
             all_are("untouched")
-            until = service_gate.shut(SERVICE, error.reason, timedelta(seconds=error.retry_after))
+            until = clock.now() + timedelta(seconds=error.retry_after)
             raise Stopped("not-reachable", str(error), until)
         case Transient():
             all_are("untouched")
-            until = service_gate.failed(SERVICE, turns, error.reason) or _again_at(whole.attempts)
-            raise Stopped("not-reachable", str(error), until)
+            raise Stopped("not-reachable", str(error), _again_at(whole.attempts))
         case AuthFailed():
             all_are("untouched")
             raise Stopped("auth-failed", f"{error}. Check the register's key, then retry the process")
@@ -300,11 +299,18 @@ def _without_answer(whole: _Class, chunk: _Chunk, turns: Turns, error: ProviderE
         case Rejected():
             # A no to a second call says nothing of the first one, which may have been taken.
             all_are("untouched" if chunk.was_unknown else "rejected")
-            service_gate.answered(SERVICE, turns)
             return True
         case _:
             all_are("unknown")
             return False
+
+
+def _how_many(report_id: UUID, number: int, state: CompletionState) -> int:
+    with unit_of_work() as session:
+        of_chunk = sa.select(sa.func.count(Completion.id)).filter_by(
+            report_id=report_id, chunk=number, state=state, superseded_at=None
+        )
+        return session.scalar(of_chunk) or 0
 
 
 def _chunks(report_id: UUID, state: CompletionState) -> list[int]:
@@ -314,7 +320,8 @@ def _chunks(report_id: UUID, state: CompletionState) -> list[int]:
 
 
 def _again_at(attempts: int) -> datetime:
-    return clock.now() + min(FIRST_WAIT * 2 ** min(max(attempts - 1, 0), 10), LONGEST_WAIT)
+    doubled: int = 2 ** min(max(attempts - 1, 0), 10)
+    return clock.now() + min(FIRST_WAIT * doubled, LONGEST_WAIT)
 
 
 def _stopped(session: Session, report: CompletionReport, of: Program, stopped: Stopped) -> Step:
@@ -337,8 +344,8 @@ def _ended(session: Session, report: CompletionReport, of: Program) -> Step:
         return _stopped(session, report, of, Stopped("unknown", sentence, _again_at(run.attempts)))
     if states["unknown"]:
         sentence = (
-            f"Of {states['unknown']:,} participants no answer came. Ask the ministry whether it has them, then "
-            f"`jembatan completions settle {report.id}`"
+            f"Of {states['unknown']:,} participants no answer came. Ask the ministry whether it has them, "
+            f"then `jembatan completions settle {report.id}`"
         )
         return _stopped(session, report, of, Stopped("unknown", sentence))
     if states["waiting"]:
