@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from api import (
     approvals,
     callbacks,
+    completions,
     console,
     docs,
     exception_sheet,
@@ -108,6 +109,7 @@ _PARTS = (
     exception_sheet,
     exceptions,
     payouts,
+    completions,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

@@ -8,6 +8,16 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.access import SCHEME
+from api.completion_models import (
+    CompletionReports,
+    CompletionReportShown,
+    CompletionsAccepted,
+    CompletionsWish,
+    Participants,
+    ParticipantShown,
+    Settled,
+    Settlement,
+)
 from api.exception_models import (
     Ageing,
     AwaitedApproval,
@@ -49,6 +59,7 @@ TAGS = [
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
     {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
+    {"name": "siplatih", "description": "What the ministry's register is told, each once."},
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
@@ -60,6 +71,8 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
+    CompletionsWish, CompletionsAccepted, CompletionReportShown, CompletionReports, ParticipantShown,
+    Participants, Settlement, Settled,
 )  # fmt: skip
 
 

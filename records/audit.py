@@ -38,6 +38,12 @@ class AuditLine(Base):
     origin: Mapped[str] = mapped_column(sa.Text)
 
 
+_NOTE = sa.text(
+    """INSERT INTO personal_data_audit (person_id, act, fields, by, recipient, reason, origin)
+       SELECT unnest(CAST(:ids AS uuid[])), :act, CAST(:fields AS text[]), :by, :recipient, :reason, :origin"""
+)
+
+
 def note(
     session: Session,
     person_ids: Sequence[UUID],
@@ -50,18 +56,18 @@ def note(
     origin: str,
 ) -> None:
     """One line for each person, in the caller's transaction: what is not noted has not happened."""
-    lines = sa.func.unnest(sa.literal(list(person_ids), ARRAY(sa.Uuid))).table_valued("person_id")
-    same = {
-        "act": act,
-        "fields": sa.literal(list(fields), ARRAY(sa.Text)),
-        "by": by,
-        "recipient": recipient,
-        "reason": reason,
-        "origin": origin,
-    }
-    chosen = sa.select(lines.c.person_id, *(sa.literal(value) if isinstance(value, str) else value
-                                            for value in same.values()))  # fmt: skip
-    session.execute(sa.insert(AuditLine).from_select(["person_id", *same], chosen))
+    session.execute(
+        _NOTE,
+        {
+            "ids": list(person_ids),
+            "act": act,
+            "fields": list(fields),
+            "by": by,
+            "recipient": recipient,
+            "reason": reason,
+            "origin": origin,
+        },
+    )
 
 
 def of_person(session: Session, person_id: UUID) -> list[AuditLine]:

@@ -4,7 +4,7 @@ One row is one statement about one person in one program; it is not changed, onl
 values of the same person are another row, which supersedes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -195,14 +195,15 @@ def calls(session: Session, report_id: UUID) -> list[CompletionCall]:
     )
 
 
-def resource(
-    report: CompletionReport, program: Program, states: Mapping[str, int], run_state: str
-) -> dict[str, Any]:
+def shown(session: Session, report_id: UUID) -> dict[str, Any]:
     """The report as others see it: JSON values, no personal data."""
+    report = session.get_one(CompletionReport, report_id)
+    program = session.get_one(Program, report.program_id)
+    run = session.get_one(process.ProcessRun, report.process_run_id)
     return {
         "report_id": str(report.id),
         "process_id": str(report.process_run_id),
-        "process_state": run_state,
+        "process_state": run.state,
         "program_code": program.program_code,
         "lpk_registration_number": program.lpk_registration_number,
         "completion_date": report.completion_date.isoformat(),
@@ -211,7 +212,7 @@ def resource(
         "certified": report.certified,
         "completion_rate": str(report.completion_rate),
         "certification_rate": str(report.certification_rate),
-        "participants": dict(states),
+        "participants": counts(session, report_id),
         "reported_before": report.reported_before,
         "refused": report.refused,
         "is_correction": report.is_correction,

@@ -54,6 +54,13 @@ class Identity:
     name: str = field(repr=False)
 
 
+_NOTE_LEARNERS = sa.text(
+    """UPDATE persons SET learner_id = given.learner_id
+       FROM unnest(CAST(:ids AS uuid[]), CAST(:learners AS text[])) AS given (id, learner_id)
+       WHERE persons.id = given.id AND persons.learner_id IS DISTINCT FROM given.learner_id"""
+)
+
+
 def hash_of(nik: str) -> bytes:
     """By which a NIK is found, and which gives nothing away."""
     return keyed_hash("nik", nik.encode(), key="persons")
@@ -88,15 +95,7 @@ def keep_many(session: Session, people: Sequence[Named]) -> list[UUID]:
         known |= _ids(session, [hash_ for hash_, _ in new])
     told = {known[hash_]: one.learner_id for hash_, one in zip(hashes, people, strict=True) if one.learner_id}
     if told:
-        given = sa.func.unnest(
-            sa.literal(list(told), ARRAY(sa.Uuid)), sa.literal(list(told.values()), ARRAY(sa.Text))
-        ).table_valued("id", "learner_id", name="given")
-        session.execute(
-            sa.update(Person)
-            .where(Person.id == given.c.id, Person.learner_id.is_distinct_from(given.c.learner_id))
-            .values(learner_id=given.c.learner_id)
-            .execution_options(synchronize_session=False)
-        )
+        session.execute(_NOTE_LEARNERS, {"ids": list(told), "learners": list(told.values())})
     return [known[hash_] for hash_ in hashes]
 
 

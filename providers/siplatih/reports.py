@@ -15,6 +15,7 @@ from providers.siplatih.refusals import Conflict, Invalid, NotOffered, TooLarge,
 from providers.siplatih.wire import ParticipantAnswer, Reported
 
 _ROW = re.compile(r"participants\[([0-9]{1,6})\]")
+_REPEATED = re.compile(r"ALREADY|DUPLICATE|REPORTED", re.IGNORECASE)
 ACCEPTED = ParticipantAnswer("accepted")
 UNTOUCHED = ParticipantAnswer("untouched")
 
@@ -90,6 +91,9 @@ def _rejected(listed: Any, sent: Sequence[Mapping[str, Any]]) -> dict[int, Parti
             return None
         personal = [str(value) for name, value in sent[index].items() if name in PERSONAL]
         code = reading.word(one.get("code"), 64)
+        if _REPEATED.search(code or "") and one.get("certificate_number", "") == _own(sent[index]):
+            found[index] = ACCEPTED  # it has this participant, by this certificate
+            continue
         message = reading.word(one.get("message"), 4000) or ""
         found[index] = ParticipantAnswer(
             "rejected", code and masked(code, personal), masked(message, personal)
@@ -103,12 +107,18 @@ def _place(one: Any, sent: Sequence[Mapping[str, Any]]) -> int | None:
         return None
     index, certificate = one.get("index"), one.get("certificate_number")
     if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(sent):
-        own = sent[index].get("certificate_number")
-        return index if certificate is None or own is None or certificate == own else None
+        own = _own(sent[index])
+        is_theirs = _REPEATED.search(reading.word(one.get("code"), 64) or "")  # the one on its books
+        return index if certificate is None or own is None or certificate == own or is_theirs else None
     same = [
         at for at, other in enumerate(sent) if certificate and other.get("certificate_number") == certificate
     ]
     return same[0] if len(same) == 1 else None
+
+
+def _own(one: Mapping[str, Any]) -> str | None:
+    number: str | None = one.get("certificate_number")
+    return number
 
 
 def _agrees(certificate: str | None, one: Mapping[str, Any]) -> bool:
