@@ -27,6 +27,7 @@ from api import (
     pages,
     payments,
     payouts,
+    persons,
     problems,
     processes,
     reconciliations,
@@ -110,6 +111,7 @@ _PARTS = (
     exceptions,
     payouts,
     completions,
+    persons,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

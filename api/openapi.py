@@ -33,6 +33,18 @@ from api.health import Readiness
 from api.pages import StatementFigures
 from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
 from api.payouts import Payout, Payouts
+from api.persons import (
+    AuditShown,
+    BreachGroup,
+    BreachReport,
+    PersonAudit,
+    PersonErased,
+    PersonExport,
+    PersonRevealed,
+    PersonShown,
+    WhichPerson,
+    Why,
+)
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
 from api.reconciliations import Reconciliations
@@ -60,6 +72,7 @@ TAGS = [
     {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
     {"name": "siplatih", "description": "What the ministry's register is told, each once."},
+    {"name": "persons", "description": "Whose identity numbers we hold, and who has seen them."},
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
@@ -73,6 +86,8 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
     CompletionsWish, CompletionsAccepted, CompletionReportShown, CompletionReports, ParticipantShown,
     Participants, Settlement, Settled,
+    WhichPerson, Why, PersonShown, PersonRevealed, AuditShown, PersonAudit, PersonExport, PersonErased,
+    BreachGroup, BreachReport,
 )  # fmt: skip
 
 

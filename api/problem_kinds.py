@@ -46,6 +46,9 @@ KINDS: dict[str, Kind] = {
         "Exception 4711 waits for a second person's word already: client:finance asked to have it written "
         "off. Have approval 019ab1c2-8a01-7d02-8d11-3f0c2b7a9e10 decided first.",
     ),
+    "still-reported": Kind(
+        409, "A completion of this person is on its way to the ministry; wait for its end."
+    ),
     "not-possible": Kind(409, "It puts no money at risk, so there is nothing to write off: explain it."),
     "too-large": Kind(413, "A request may have 1 MiB at most; a sheet or a class 16 MiB."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),

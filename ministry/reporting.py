@@ -160,16 +160,19 @@ def _begun(session: Session, report: CompletionReport, of: Program) -> _Class:
 
 
 def _send_all(whole: _Class, line: Line) -> None:
-    """Every chunk once, those whose answer was lost last. Raises Stopped where going on is of no use."""
-    silent = 0
-    rounds: list[CompletionState] = ["waiting"]
+    """Every chunk once, those last whose answer was lost in an earlier attempt: what was lost just now may be
+    on its way still. Raises Stopped where going on is of no use."""
+    turns: list[tuple[int, CompletionState]] = [
+        (one, "waiting") for one in _chunks(whole.report_id, "waiting")
+    ]
     if settings().siplatih.knows_repeats:
-        rounds.append("unknown")
-    for state in rounds:
-        for number in _chunks(whole.report_id, state):
-            silent = 0 if _send_chunk(whole, number, state, line) else silent + 1
-            if silent >= SILENT:
-                raise Stopped("unknown", "the register does not answer", _again_at(whole.attempts))
+        new = {number for number, _ in turns}
+        turns += [(one, "unknown") for one in _chunks(whole.report_id, "unknown") if one not in new]
+    silent = 0
+    for number, state in turns:
+        silent = 0 if _send_chunk(whole, number, state, line) else silent + 1
+        if silent >= SILENT:
+            raise Stopped("unknown", "the register does not answer", _again_at(whole.attempts))
 
 
 def _send_chunk(whole: _Class, number: int, state: CompletionState, line: Line) -> bool:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -40,7 +40,8 @@ class AuditLine(Base):
 
 _NOTE = sa.text(
     """INSERT INTO personal_data_audit (person_id, act, fields, by, recipient, reason, origin)
-       SELECT unnest(CAST(:ids AS uuid[])), :act, CAST(:fields AS text[]), :by, :recipient, :reason, :origin"""
+       SELECT unnest(CAST(:ids AS uuid[])), :act, CAST(:fields AS text[]), :by, :recipient, :reason,
+           :origin"""
 )
 
 
@@ -73,6 +74,19 @@ def note(
 def of_person(session: Session, person_id: UUID) -> list[AuditLine]:
     """Everything that happened to a person's data, oldest first."""
     return list(session.scalars(sa.select(AuditLine).filter_by(person_id=person_id).order_by(AuditLine.id)))
+
+
+def resource(line: AuditLine) -> dict[str, Any]:
+    """The line as others see it, as JSON values."""
+    return {
+        "at": line.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "act": line.act,
+        "fields": line.fields,
+        "by": line.by,
+        "recipient": line.recipient,
+        "reason": line.reason,
+        "origin": line.origin,
+    }
 
 
 def checked_reason(text: str) -> str:

@@ -47,7 +47,11 @@ def there(
         ({"completion_date": "2024-01-14"}, "completion_date", "before the program's start, 2024-01-15"),
         ({"completion_date": "15/07/2024"}, "completion_date", "YYYY-MM-DD"),
         ({"completion_date": "2024-02-30"}, "completion_date", "no such day"),
-        ({"participants": [person(1), person(1)]}, "participants[1].nik", "row 1 has the same NIK"),
+        (
+            {"participants": [person(1), person(1, certificate_number="C-2")]},
+            "participants[1].nik",
+            "row 1 has the same NIK",
+        ),
         (
             {"participants": [person(1), person(2, certificate_number="CERT-2024-000001")]},
             "participants[1].certificate_number",

@@ -29,6 +29,8 @@ CREATE TABLE persons (
 );
 CREATE INDEX persons_learner ON persons (learner_id) WHERE learner_id IS NOT NULL;
 
+CREATE INDEX payments_learner ON payments (learner_id) WHERE learner_id IS NOT NULL;
+
 CREATE TABLE personal_data_audit (
     id bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT personal_data_audit_pkey PRIMARY KEY,
     at timestamptz NOT NULL DEFAULT now(),
@@ -71,6 +73,7 @@ DROP TRIGGER payment_events_append_only ON payment_events;
 CREATE TRIGGER payment_events_append_only BEFORE UPDATE OR DELETE ON payment_events
     FOR EACH STATEMENT EXECUTE FUNCTION only_insert();
 DROP FUNCTION only_seal_anew();
+DROP INDEX payments_learner;
 DROP TABLE personal_data_audit, persons, hash_keys;
 """
 
