@@ -4,22 +4,36 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from sandbox import admin, admin_payments, bank_files, gopay, gopay_files, linkaja, ovo
+from sandbox import (
+    admin,
+    admin_payments,
+    bank_files,
+    gopay,
+    gopay_files,
+    linkaja,
+    ovo,
+    siplatih,
+    siplatih_admin,
+    siplatih_books,
+)
 from sandbox.books import Books
-from sandbox.failures import FailingGateways, Services, Switchboard
+from sandbox.failures import FailingGateways
 from sandbox.gopay_messages import PROFILE as MIDTRANS
 from sandbox.gopay_notices import MidtransVoice
+from sandbox.kept_lines import KeptLines
 from sandbox.notices import Notifier, Voice
 from sandbox.pay_page import page_router
 from sandbox.snap import SnapError, SnapGate
 from sandbox.snap_notices import SnapVoice
 from sandbox.snap_services import PROFILES, answered, operations, snap_router
+from sandbox.switchboard import Services, Switchboard
 
 WALLETS = (ovo.WALLET, linkaja.WALLET)
 CALLBACK_BASE = "http://127.0.0.1:8400/api/v1/payments/callback"
@@ -34,8 +48,11 @@ class Merchant:
     callback_base: str = CALLBACK_BASE
 
 
-def create_app(books: Books, merchant: Merchant) -> ASGIApp:
-    """All gateways, the admin endpoints, and the failures around them."""
+def create_app(books: Books, merchant: Merchant, journal: Path | None = None) -> ASGIApp:
+    """All gateways and services, the admin endpoints, and the failures around them.
+
+    journal: beside this file the services keep their books.
+    """
     live = books.live
     notifier = Notifier(_voices(merchant))
     live.tell = notifier.tell
@@ -60,8 +77,15 @@ def create_app(books: Books, merchant: Merchant) -> ASGIApp:
     switchboard = Switchboard(_services())
     app.include_router(admin_payments.payment_router(live, notifier, merchant.callback_base))
     app.include_router(bank_files.bank_router(books))
-    app.include_router(admin.router(books, switchboard, gates))
+    register = siplatih.Siplatih(siplatih_books.Books(_kept(journal, "siplatih")))
+    app.include_router(register.routes())
+    app.include_router(siplatih_admin.admin_router(register))
+    app.include_router(admin.router(books, switchboard, [*(gate.tokens for gate in gates), register.tokens]))
     return FailingGateways(app, switchboard)
+
+
+def _kept(journal: Path | None, service: str) -> KeptLines:
+    return KeptLines(journal.with_suffix(f".{service}.jsonl") if journal else None)
 
 
 def _voices(merchant: Merchant) -> dict[tuple[str, str], Voice]:
@@ -82,6 +106,7 @@ def _services() -> Services:
         for path, operation in operations(wallet).items()
     }
     forms = [(form, ("gopay", operation)) for operation, form in gopay.OPERATIONS.items()]
+    forms += [(form, ("siplatih", operation)) for operation, form in siplatih.OPERATIONS.items()]
     forms += [
         (re.compile(re.escape(prefix) + ".*"), (gateway, "report"))
         for gateway, prefix in (("gopay", gopay_files.REPORTS), ("linkaja", linkaja.REPORTS))

@@ -13,6 +13,7 @@ from sandbox_caller import GOPAY
 from sandbox_listener import wait_until
 from sandbox_midtrans import MidtransCaller, charge_body
 from sandbox_profiles import ProfileCaller
+from sandbox_siplatih import NIK, SiplatihCaller, participant, program
 
 from sandbox.journal import Journal
 from sandbox.live import Charge, LiveBooks
@@ -106,3 +107,34 @@ def test_a_journal_is_the_last_word_of_each_charge(journal: Path) -> None:
     assert [charge.state for charge in kept] == ["pending", "pending"]
     Journal(journal).write(one)
     assert [charge.state for charge in Journal(journal).read()] == ["settled", "pending"]
+
+
+def test_a_restarted_siplatih_still_knows_its_programs_and_participants(
+    start_process: Callable[..., Any], journal: Path
+) -> None:
+    address, process = start_process("--journal", str(journal))
+    first = participant()
+    with httpx.Client(base_url=address, timeout=10) as http:
+        siplatih = SiplatihCaller(http)
+        kept, lost = siplatih.registered(), program()
+        siplatih.post("/training-programs", lost)
+        siplatih.complete(kept, first)
+        siplatih.complete(kept, first, participant(2))
+        http.delete(f"/_sandbox/siplatih/programs/{lost['program_code']}")
+        books = siplatih.books(kept)
+    process.kill()
+    process.wait()
+    file = journal.with_suffix(".siplatih.jsonl")
+    with file.open("ab") as lines:
+        lines.write(b'{"kind":"prog')
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not any(text in file.read_text() for text in (NIK, first["full_name"]))
+
+    address, _ = start_process("--journal", str(journal))
+    with httpx.Client(base_url=address, timeout=10) as http:
+        siplatih = SiplatihCaller(http)
+        assert siplatih.books(kept) == books
+        assert siplatih.look_up(lost["program_code"]).json()["data"] == []
+        again = siplatih.complete(kept, first).json()["data"]
+        assert (again["accepted"], again["rejected"][0]["code"]) == (0, "ALREADY_REPORTED")
+        assert siplatih.registered() != kept
