@@ -28,6 +28,8 @@ from deployments.names import (
     REFUND_ON_DEMAND,
     REGISTER_FLOW,
     REGISTER_ON_DEMAND,
+    REPORT_COMPLETION_FLOW,
+    REPORT_COMPLETION_ON_DEMAND,
     SWEEP_FLOW,
     SWEEP_ON_DEMAND,
     VERIFY_FLOW,
@@ -42,14 +44,15 @@ DEPLOYMENTS = {
     RECONCILE_FLOW: RECONCILE_ON_DEMAND,
     REFUND_FLOW: REFUND_ON_DEMAND,
     REGISTER_FLOW: REGISTER_ON_DEMAND,
+    REPORT_COMPLETION_FLOW: REPORT_COMPLETION_ON_DEMAND,
     SWEEP_FLOW: SWEEP_ON_DEMAND,
     VERIFY_FLOW: VERIFY_ON_DEMAND,
 }
 # How many runs of a process go into one flow run at most; a flow run for each takes seconds to begin.
-BATCHES = {REFUND_FLOW: 500, REGISTER_FLOW: 1_000, VERIFY_FLOW: 500}
+BATCHES = {REFUND_FLOW: 500, REGISTER_FLOW: 1_000, REPORT_COMPLETION_FLOW: 100, VERIFY_FLOW: 500}
 # Their batches go one after the other: the register gets what was asked for in its order, and several workers
 # would only wait for its one rate.
-IN_ORDER = frozenset({REGISTER_FLOW, VERIFY_FLOW})
+IN_ORDER = frozenset({REGISTER_FLOW, REPORT_COMPLETION_FLOW, VERIFY_FLOW})
 BATCH_TAG = "batch"
 POLL = 2.0  # seconds between two looks when nobody wakes it
 SWEEP = 15.0

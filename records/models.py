@@ -3,9 +3,11 @@
 from typing import Any
 
 from records.approval import Approval
+from records.audit import AuditLine
 from records.bank import BankCoverage, BankEntry, BankMalformedLine, BankStatement
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
+from records.completion import Completion, CompletionCall, CompletionReport
 from records.console_session import ConsoleSession
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
@@ -17,6 +19,7 @@ from records.notification import Notification
 from records.payment import Payment, PaymentEvent
 from records.payout import Payout, PayoutOutcome, PayoutRun
 from records.payout_sums import SettledSum
+from records.person import Person
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
 from records.program import Program, ProgramEvent, ProgramVersion
@@ -27,12 +30,16 @@ from records.service_gate import ServiceGate
 __all__ = [
     "ApiKey",
     "Approval",
+    "AuditLine",
     "BankCoverage",
     "BankEntry",
     "BankMalformedLine",
     "BankStatement",
     "Base",
     "Client",
+    "Completion",
+    "CompletionCall",
+    "CompletionReport",
     "ConsoleSession",
     "ExceptionEvent",
     "ExceptionRequest",
@@ -47,6 +54,7 @@ __all__ = [
     "Payout",
     "PayoutOutcome",
     "PayoutRun",
+    "Person",
     "PlatformEvent",
     "ProcessRun",
     "Program",

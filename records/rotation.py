@@ -19,11 +19,15 @@ from records.sealed import make_hash_keys, seal_anew
 HASHES = frozenset(
     {
         ("api_keys", "hash"),
+        ("completion_reports", "content"),
+        ("completions", "fingerprint"),
         ("console_sessions", "hash"),
+        ("credential_checks", "fingerprint"),
         ("idempotency_keys", "fingerprint"),
         ("notifications", "event"),
         ("payments", "fingerprint"),
         ("persons", "nik_hash"),
+        ("program_versions", "fingerprint"),
     }
 )
 BATCH = 500
