@@ -1,10 +1,11 @@
-"""Ask for a program to be registered: checked first, all faults at once, then written down with its process."""
+"""Ask for a program to be registered: checked first, all faults at once, then written down."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common.settings import settings
@@ -16,6 +17,7 @@ from records.program import Asked, Refused
 
 # Our own words in a request, beside the program's members.
 CHANGE, NEW_NUMBER = "change", "new_lpk_number"
+_ONE_FILE = 0x70726F67  # any number that nobody else locks
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Faulty(Exception):
 
 @dataclass
 class FileAsked:
-    """What came of a file: each program with what was asked, or what is wrong; with faults nothing is asked."""
+    """What came of a file: what was asked for each program, or what is wrong; with faults nothing is."""
 
     asked: list[tuple[Entry, Asked]] = field(default_factory=list)
     faults: list[tuple[Entry, Fault]] = field(default_factory=list)
@@ -81,7 +83,10 @@ def ask_for(
 
 
 def ask_for_file(session: Session, entries: Sequence[Entry], *, by: str, change: bool) -> FileAsked:
-    """Ask for every program of a file in this transaction, which the caller commits only without faults."""
+    """Ask for every program of a file in this transaction, which the caller commits only without faults.
+
+    In the file's order, in which they will be sent; so two files go one after the other."""
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_FILE)))
     result = FileAsked()
     seen: dict[tuple[str, str], Entry] = {}
     for entry in entries:

@@ -117,7 +117,10 @@ class Asked(NamedTuple):
 
 @dataclass(frozen=True)
 class Move:
-    """A change of one version. outstanding: it was sent and may have arrived; None leaves that as it is."""
+    """A change of one version. outstanding: it was sent and may have arrived; None leaves that as it is.
+
+    was_sent: one call more went out for it. counts_anew: a person lets it be sent again.
+    """
 
     version_id: UUID
     to_status: Status
@@ -129,6 +132,8 @@ class Move:
     outstanding: bool | None = None
     siplatih_program_id: str | None = None
     registered_at: datetime | None = None
+    was_sent: bool = False
+    counts_anew: bool = False
     evidence: bytes = field(default=b"", repr=False)
 
 
@@ -241,7 +246,8 @@ def numbers_of_lpk(session: Session, lpk_name: str) -> set[str]:
 def apply(session: Session, moves: Sequence[Move]) -> set[UUID]:
     """Move versions: the one door for every change, for one or many. Tells which of them have moved.
 
-    A backward or repeated move changes nothing. What is registered gives the program its number.
+    A backward move changes nothing; one that stays where it is only notes the newest problem, and writes
+    history where that is news. What is registered gives the program its number.
     """
     by_id = {move.version_id: move for move in moves}
     versions = session.scalars(
@@ -259,22 +265,25 @@ def apply(session: Session, moves: Sequence[Move]) -> set[UUID]:
     now = clock.now()
     for version in versions:
         move = by_id[version.id]
+        version.sends = 0 if move.counts_anew else version.sends + move.was_sent
         stays = move.to_status == version.status
         if not stays and move.to_status not in MOVES[version.status]:
             continue
-        if stays and move.problem == version.problem and move.outstanding in (None, version.is_outstanding):
-            continue
+        is_news = not stays or (move.note is not None and move.problem != version.problem)
         before, version.status = version.status, move.to_status
         version.problem, version.faults, version.updated_at = move.problem, list(move.faults), now
         if move.outstanding is not None:
             version.is_outstanding = move.outstanding
         if move.to_status not in UNDER_WAY:
             version.is_outstanding = False
-        if move.to_status == "registered":
+        if move.to_status == "registered" and not stays:
             program = programs[version.program_id]
             program.siplatih_program_id = move.siplatih_program_id
             program.registered_at, program.registered_version = move.registered_at, version.version
-        session.add(_event(version, before, move.cause, move.source, note=move.note, evidence=move.evidence))
+        if is_news:
+            session.add(
+                _event(version, before, move.cause, move.source, note=move.note, evidence=move.evidence)
+            )
         moved.add(version.id)
     session.flush()
     return moved
@@ -285,7 +294,7 @@ def mark_sent(session: Session, version_ids: Collection[UUID]) -> None:
     session.execute(
         sa.update(ProgramVersion)
         .where(ProgramVersion.id.in_(version_ids))
-        .values(is_outstanding=True, sends=ProgramVersion.sends + 1, sent_at=clock.now())
+        .values(is_outstanding=True, sent_at=clock.now())
         .execution_options(synchronize_session=False)
     )
 
