@@ -2,7 +2,7 @@
 
 import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -146,7 +146,7 @@ def show(
     with stack(), unit_of_work() as session:
         _there(session.get(CompletionReport, report_id), report_id)
         found = completion.shown(session, report_id)
-        people = [
+        people: list[dict[str, Any]] = [
             {
                 "row": one.row,
                 "nik": masked_nik(who),

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from jembatan.commands.output import as_json, console
@@ -62,7 +62,7 @@ def rotate(
 def _with_progress() -> list[Done]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} values"))
     with Progress(*columns, console=console, transient=True) as bars:
-        shown: dict[Column, int] = {}
+        shown: dict[Column, TaskID] = {}
 
         def tell(column: Column, values: int, _anew: int) -> None:
             if column not in shown:
