@@ -69,6 +69,10 @@ _TAKEN: dict[int | str, dict[str, Any]] = {
 _WRONG = ("program-unknown", "completions-refused", "idempotency-key-reused", *OURS, *REFUSALS)
 
 
+async def _body(request: Request) -> bytes:
+    return await request.body()
+
+
 @router.post(
     "/report-completion",
     status_code=202,
@@ -80,6 +84,7 @@ def report_completion(
     wish: CompletionsWish,
     caller: Writer,
     response: Response,
+    body: Annotated[bytes, Depends(_body)],
     prefer: waiting.Prefer = None,
     idempotency_key: IdempotencyKey = None,
 ) -> CompletionsAccepted:
@@ -89,7 +94,6 @@ def report_completion(
         Row(number, one) if isinstance(one, dict) else Row(number, {}, {WHOLE: "it is no object"})
         for number, one in enumerate(wish.participants, 1)
     ]
-    request = f"completion\n{wish.model_dump_json()}".encode()
     return _take_on(
         Wish(
             lpk_registration_number=wish.lpk_registration_number,
@@ -103,13 +107,9 @@ def report_completion(
         caller,
         response,
         prefer,
-        (idempotency_key, request),
+        (idempotency_key, b"completion\n" + body),
         _where_in_json,
     )
-
-
-async def _body(request: Request) -> bytes:
-    return await request.body()
 
 
 @router.post(

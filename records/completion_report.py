@@ -5,7 +5,7 @@ are never sent twice; other values need the word that they are a correction.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -193,6 +193,8 @@ def _write(
         )
     if rows:
         session.execute(sa.insert(Completion), rows)
+    corrected = {one["person_id"]: one["name"] for one in rows if one["supersedes"] is not None}
+    person.rename(session, corrected)
 
 
 def _again(session: Session, known: CompletionReport) -> Taken:
@@ -261,13 +263,13 @@ def _person_ids(session: Session, good: Sequence[Participant]) -> list[UUID]:
 
 def _content(wanted: Wanted) -> bytes:
     """What makes two reports the same: date, correction or not, and all rows whatever their order."""
-    rows = sorted(
-        json.dumps({name: str(value) for name, value in row.values.items() if value not in (None, "")},
-                   sort_keys=True, ensure_ascii=False)
-        for row in wanted.rows
-    )  # fmt: skip
-    said = json.dumps([wanted.day.isoformat(), wanted.is_correction, rows], ensure_ascii=False)
+    rows = sorted(json.dumps(sorted(_filled(row.values))) for row in wanted.rows)
+    said = json.dumps([wanted.day.isoformat(), wanted.is_correction, rows])
     return keyed_hash("completion report", said.encode(), key="persons")
+
+
+def _filled(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, str(value)) for name, value in values.items() if value not in (None, "")]
 
 
 def _fingerprint(one: Participant, day: date) -> bytes:

@@ -19,7 +19,8 @@ COMPLETED = "COMPLETED"
 MOST = 50_000
 MEMBERS = ("nik", "full_name", "completion_status", "final_score", "certificate_number", "learner_id")
 WHOLE = ""  # a row that is damaged as a whole
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+_MEMBER = re.compile(r"[A-Za-z_]{1,40}")
 _NUMBER = re.compile(r"[0-9]{1,3}(?:[.,][0-9]+)?")
 _LONG_NUMBER = re.compile(r"[0-9](?:[ .\-]?[0-9]){9,}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -153,7 +154,7 @@ def _participant(row: Row, statuses: Collection[str], faults: list[tuple[str, st
         return Participant(row.number, "", "", "", None, None)
     for name in given:
         if name not in MEMBERS:
-            faults.append((str(name)[:40], "there is no such member"))
+            faults.append((name if _MEMBER.fullmatch(name) else "?", "there is no such member"))
     for name, why in damaged.items():
         faults.append((name, why))
     status = "" if "completion_status" in damaged else _status(given, statuses, faults)

@@ -4,7 +4,7 @@ Nothing here puts a NIK or a name into an error. Who wants one whole goes throug
 line in the audit in the same transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -97,6 +97,12 @@ def keep_many(session: Session, people: Sequence[Named]) -> list[UUID]:
     if told:
         session.execute(_NOTE_LEARNERS, {"ids": list(told), "learners": list(told.values())})
     return [known[hash_] for hash_ in hashes]
+
+
+def rename(session: Session, names: Mapping[UUID, bytes]) -> None:
+    """Give persons another name, which a correction brings. names: sealed, by person."""
+    if names:
+        session.execute(sa.update(Person), [{"id": id_, "name": name} for id_, name in names.items()])
 
 
 def masked_nik(person: Person) -> str | None:

@@ -1,5 +1,6 @@
 """What the tests of completions work with: classes of people, a registered program, the register's books."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -175,7 +176,8 @@ class ClassRoom:
             "completion_date": DAY,
             "participants": list(participants),
         } | more
-        return self.http.post(PATH, json=body, headers=headers)
+        kind = {"Content-Type": "application/json"}
+        return self.http.post(PATH, content=json.dumps(body), headers=kind | (headers or {}))
 
     def asked(self, code: str, participants: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
         """Hand in a class that is taken on."""

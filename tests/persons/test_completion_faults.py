@@ -83,6 +83,9 @@ def there(
         ),
         ({"participants": [person(1, shoe_size=43)]}, "participants[0].shoe_size", "no such member"),
         ({"participants": ["x"]}, "participants[0]", "no object"),
+        ({"participants": [person(1) | {nik(1): 1}]}, "participants[0].?", "no such member"),
+        ({"participants": [person(1, full_name="\ud800")]}, "participants[0].full_name", "no part of a name"),
+        ({"participants": [person(1, learner_id=nik(1))]}, "participants[0].learner_id", "it is a NIK"),
         (
             {"participants": [person(n, nik=nik(n)[:12] + f"{n + 1:03d}0") for n in range(8)]},
             "participants",

@@ -20,6 +20,7 @@ from class_room import (
 )
 
 from common.settings import settings
+from records import person as persons
 from records.completion import CompletionCall, CompletionReport
 from records.db import unit_of_work
 from records.person import Person
@@ -189,7 +190,7 @@ def test_other_values_of_a_person_are_a_correction_and_need_the_word(room: Class
     code = program_registered()
     room.asked(code, people(10))
     worked()
-    other = [person(4, final_score=71)]
+    other = [person(4, final_score=71, full_name="Siti R. Wijaya")]
     answer = room.ask(code, other)
     assert answer.status_code == 422
     assert "say that it is a correction" in answer.json()["errors"][0]["reason"]
@@ -199,6 +200,10 @@ def test_other_values_of_a_person_are_a_correction_and_need_the_word(room: Class
     assert room.shown(taken)["enrolled"] == 10  # rates are those of the whole class
     assert [one["versions"] for one in room.book(code)] == [1, 1, 1, 1, 2, 1, 1, 1, 1, 1]
     assert room.asked(code, other, correction=True)["report_id"] == taken["report_id"]
+    with unit_of_work() as session:
+        known = persons.find(session, nik(4))
+        assert known is not None
+        assert persons.identities(session, [known.id])[known.id].name == "Siti R. Wijaya"
 
 
 def test_a_certificate_number_is_one_persons_over_all_programs_of_the_lpk(room: ClassRoom) -> None:
