@@ -180,8 +180,9 @@ def _send_chunk(whole: _Class, number: int, state: CompletionState, line: Line) 
 
     Tells whether there was an answer. Raises Stopped where other calls would meet the same.
     """
-    left = None
-    while left != (left := _how_many(whole.report_id, number, state)) and left:
+    before = 0
+    while (left := _how_many(whole.report_id, number, state)) and left != before:
+        before = left
         chunk: _Chunk | None = None
 
         def send(register: Siplatih) -> Reported:

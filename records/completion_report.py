@@ -202,7 +202,11 @@ def _again(session: Session, known: CompletionReport) -> Taken:
     certificate that is somebody else's by now."""
     run = session.get_one(ProcessRun, known.process_run_id)
     if run.state in ("failed", "needs_attention"):
-        refused = sa.select(Completion).filter_by(report_id=known.id, state="rejected", superseded_at=None)
+        refused = (
+            sa.select(Completion)
+            .filter_by(report_id=known.id, state="rejected", superseded_at=None)
+            .where(Completion.name.is_not(None))  # not who was erased meanwhile
+        )
         again = list(session.scalars(refused))
         program = session.get_one(Program, known.program_id)
         held = _holders(session, program, [one.certificate_number for one in again])
