@@ -179,7 +179,7 @@ def _person(number: int) -> dict[str, Any]:
         "nik": f"32{1 + number % 70:02d}{1 + number // 70 % 90:02d}{born:%d%m%y}{1 + number % 9_999:04d}",
         "full_name": f"Siti Rahma Nomor {chr(65 + number % 26)}",
         "completion_status": "COMPLETED",
-        "final_score": 60 + number % 4_000 / 100,
+        "final_score": round(60 + number % 4_000 / 100, 2),
         "certificate_number": f"CERT-2024-{number:06d}",
     }
 
