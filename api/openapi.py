@@ -68,8 +68,8 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 42
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
-    TrainingProgram, CredentialQuestion, ShownProgram, ProgramWithHistory, Programs, ProgramAccepted, Decision,
-    ShownCheck, CheckAccepted, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    TrainingProgram, CredentialQuestion, ShownProgram, ProgramWithHistory, Programs, ProgramAccepted,
+    Decision, ShownCheck, CheckAccepted, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,

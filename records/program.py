@@ -299,14 +299,16 @@ def mark_sent(session: Session, version_ids: Collection[UUID]) -> None:
     )
 
 
-def listed(*, status: str | None = None, program_code: str | None = None) -> sa.Select[Any]:
+def listed(
+    *, status: str | None = None, program_code: str | None = None
+) -> sa.Select[Program, ProgramVersion]:
     """Programs with their newest version, narrowed down; the caller orders and limits."""
     newest = (
         sa.select(sa.func.max(ProgramVersion.version))
         .where(ProgramVersion.program_id == Program.id)
         .scalar_subquery()
     )
-    query: sa.Select[Any] = sa.select(Program, ProgramVersion).join(
+    query = sa.select(Program, ProgramVersion).join(
         ProgramVersion, sa.and_(ProgramVersion.program_id == Program.id, ProgramVersion.version == newest)
     )
     if status is not None:
