@@ -47,6 +47,17 @@ from api.persons import (
 )
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
+from api.program_models import (
+    CheckAccepted,
+    CredentialQuestion,
+    Decision,
+    ProgramAccepted,
+    Programs,
+    ProgramWithHistory,
+    ShownCheck,
+    ShownProgram,
+    TrainingProgram,
+)
 from api.reconciliations import Reconciliations
 from api.refund_models import (
     Approvals,
@@ -80,7 +91,8 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 42
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
-    RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    TrainingProgram, CredentialQuestion, ShownProgram, ProgramWithHistory, Programs, ProgramAccepted,
+    Decision, ShownCheck, CheckAccepted, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
@@ -89,6 +101,14 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     WhichPerson, Why, PersonShown, PersonRevealed, AuditShown, PersonAudit, PersonExport, PersonErased,
     BreachGroup, BreachReport,
 )  # fmt: skip
+
+
+# Models that stand in no route: what a problem is, and bodies that are checked by rules of their own.
+_NOT_OF_A_ROUTE: dict[str, type[BaseModel]] = {
+    "Problem": ProblemBody,
+    "TrainingProgram": TrainingProgram,
+    "CredentialQuestion": CredentialQuestion,
+}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -112,8 +132,9 @@ def _complete(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
     for name in _FASTAPI_ERRORS:
         schemas.pop(name, None)
-    problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= {**problem.pop("$defs"), "Problem": problem}
+    for name, read_as_it_comes in _NOT_OF_A_ROUTE.items():
+        schema = read_as_it_comes.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), name: schema}
     for model in _WITH_EXAMPLE:
         schemas[model.__name__] |= {"examples": _examples(model)}
     for operation in _operations(description):

@@ -50,6 +50,18 @@ KINDS: dict[str, Kind] = {
         409, "A completion of this person is on its way to the ministry; wait for its end."
     ),
     "not-possible": Kind(409, "It puts no money at risk, so there is nothing to write off: explain it."),
+    "program-under-way": Kind(
+        409,
+        "Version 1 of LPK-2024-001 is still being registered, with other content. Wait until its process has "
+        "ended, then send the change.",
+    ),
+    "program-registered": Kind(
+        409,
+        'LPK-2024-001 is registered with other content, as SIPLATIH-2024-001234. Say "change": true if this '
+        "is to be sent as a new version.",
+    ),
+    "not-undecided": Kind(409, "It is registered already, as SIPLATIH-2024-001234: nothing to decide."),
+    "number-taken": Kind(409, "SIPLATIH-2024-001234 is the number of LPK-2024-002 already."),
     "too-large": Kind(413, "A request may have 1 MiB at most; a sheet or a class 16 MiB."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),
     "invalid-request": Kind(422, "body.amount: Input should be greater than 0", "body.amount"),

@@ -7,6 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common.errors import BadInput
 from records import process, program
 from records.process import ProcessRun
 from records.program import Move, Program, ProgramVersion, Refused
@@ -27,9 +28,7 @@ def say_registered(
     """The ministry has it, under that number. Ends its process. Raises Refused, LookupError."""
     found, version, run = _open(session, program_id)
     if _NUMBER.fullmatch(number) is None:
-        raise Refused(
-            "invalid-number", "A number of the register is 1 to 128 printable characters, no blank."
-        )
+        raise BadInput("A number of the register is 1 to 128 printable characters, no blank")
     owner = session.scalars(sa.select(Program).filter_by(siplatih_program_id=number)).one_or_none()
     if owner is not None and owner.id != found.id:
         raise Refused("number-taken", f"{number} is the number of {owner.program_code} already.")

@@ -9,6 +9,7 @@ from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.completion import Completion, CompletionCall, CompletionReport
 from records.console_session import ConsoleSession
+from records.credential_check import CredentialCheck
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -41,6 +42,7 @@ __all__ = [
     "CompletionCall",
     "CompletionReport",
     "ConsoleSession",
+    "CredentialCheck",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",

@@ -299,6 +299,25 @@ def mark_sent(session: Session, version_ids: Collection[UUID]) -> None:
     )
 
 
+def listed(
+    *, status: str | None = None, program_code: str | None = None
+) -> sa.Select[Program, ProgramVersion]:
+    """Programs with their newest version, narrowed down; the caller orders and limits."""
+    newest = (
+        sa.select(sa.func.max(ProgramVersion.version))
+        .where(ProgramVersion.program_id == Program.id)
+        .scalar_subquery()
+    )
+    query = sa.select(Program, ProgramVersion).join(
+        ProgramVersion, sa.and_(ProgramVersion.program_id == Program.id, ProgramVersion.version == newest)
+    )
+    if status is not None:
+        query = query.where(ProgramVersion.status == status)
+    if program_code is not None:
+        query = query.where(Program.program_code == program_code)
+    return query
+
+
 def find(session: Session, lpk_registration_number: str, program_code: str) -> Program | None:
     """The program of that LPK and code."""
     names = {"lpk_registration_number": lpk_registration_number, "program_code": program_code}

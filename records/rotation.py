@@ -23,6 +23,7 @@ HASHES = frozenset(
         ("completions", "fingerprint"),
         ("console_sessions", "hash"),
         ("credential_checks", "fingerprint"),
+        ("credential_checks", "nik_hash"),
         ("idempotency_keys", "fingerprint"),
         ("notifications", "event"),
         ("payments", "fingerprint"),

@@ -56,19 +56,8 @@ def programs_to_register(
     if processes and is_named:
         raise work.Ended(Failed(message="Name either a program or processes, not both."))
     run_ids = list(processes or ()) or [_named(program_code, lpk_registration_number, program_id)]
-    by_lock = {run_id.hex: run_id for run_id in run_ids}
-    with process.held_together(list(by_lock)) as held:
-        mine = [by_lock[name] for name in held]
-        with unit_of_work() as session:
-            started = process.start_batch(session, mine, work.flow_run_id())
-            run_ids_held = tuple(run.id for run in sorted(started, key=lambda run: (run.created_at, run.id)))
-        if not run_ids_held:
-            raise work.Ended(Completed(name="Skipped", message="Ended already, or worked by another run."))
-        try:
-            yield Batch(run_ids_held, left=len(run_ids) - len(run_ids_held))
-        except Exception as error:
-            _let_go(run_ids_held, error)
-            raise
+    with work.batch(run_ids) as runs:
+        yield Batch(tuple(run.id for run in runs), left=len(run_ids) - len(runs))
 
 
 def _named(program_code: str, lpk_registration_number: str, program_id: UUID | None) -> UUID:
@@ -98,16 +87,6 @@ def _named(program_code: str, lpk_registration_number: str, program_id: UUID | N
         if run.state in ("failed", "needs_attention"):
             process.retry(session, run.id)
         return run.id
-
-
-def _let_go(run_ids: Sequence[UUID], error: Exception) -> None:
-    """A bug of ours: what was not brought to a state is for a person, so that nothing runs for ever."""
-    message = f"unexpected {type(error).__name__}; the log of its flow run tells more. Then retry the process"
-    with unit_of_work() as session:
-        for run_id in run_ids:
-            if session.get_one(ProcessRun, run_id).state == "running":
-                details = {"type": "unexpected", "message": message}
-                process.finish(session, run_id, "needs_attention", error=details)
 
 
 @task(name="send", **ONCE)

@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 
 from providers import reading
 
-REGISTERED = "REGISTERED"
+# The words of a register that has the program; the second for one that takes a change.
+REGISTERED = frozenset({"REGISTERED", "UPDATED"})
 ParticipantState = Literal["accepted", "rejected", "unknown", "untouched"]
 
 
@@ -57,8 +58,8 @@ class Registration:
 
     @property
     def is_registered(self) -> bool:
-        """Whether the register itself says so in the one word that we know."""
-        return self.status.upper() == REGISTERED
+        """Whether the register itself says so in a word that we know."""
+        return self.status.upper() in REGISTERED
 
 
 @dataclass(frozen=True)

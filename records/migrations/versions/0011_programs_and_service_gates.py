@@ -89,6 +89,7 @@ CREATE TABLE credential_checks (
     id uuid DEFAULT uuidv7() CONSTRAINT credential_checks_pkey PRIMARY KEY,
     credential_id uuid NOT NULL,
     fingerprint bytea NOT NULL CONSTRAINT check_fingerprint_size CHECK (octet_length(fingerprint) = 32),
+    nik_hash bytea NOT NULL CONSTRAINT check_nik_hash_size CHECK (octet_length(nik_hash) = 32),
     question bytea,
     answer bytea,
     status text NOT NULL DEFAULT 'pending' CONSTRAINT check_status_known CHECK (status IN
@@ -99,8 +100,11 @@ CREATE TABLE credential_checks (
         CONSTRAINT credential_checks_process UNIQUE,
     created_at timestamptz NOT NULL DEFAULT now(),
     answered_at timestamptz,
-    CONSTRAINT check_answered_at_a_time CHECK ((answered_at IS NULL) = (status = 'pending'))
+    CONSTRAINT check_answered_at_a_time CHECK ((answered_at IS NULL) = (status = 'pending')),
+    -- Once it is answered nobody needs the NIK any more.
+    CONSTRAINT check_asks_until_answered CHECK ((question IS NULL) = (answered_at IS NOT NULL))
 );
+CREATE INDEX credential_checks_person ON credential_checks (nik_hash);
 CREATE INDEX credential_checks_credential ON credential_checks (credential_id, created_at);
 """
 
