@@ -17,7 +17,9 @@ from fastapi import FastAPI
 from api import (
     approvals,
     callbacks,
+    completions,
     console,
+    credential_checks,
     docs,
     exception_sheet,
     exceptions,
@@ -26,8 +28,10 @@ from api import (
     pages,
     payments,
     payouts,
+    persons,
     problems,
     processes,
+    programs,
     reconciliations,
     refunds,
 )
@@ -102,12 +106,16 @@ _PARTS = (
     refunds,
     approvals,
     callbacks,
+    programs,
+    credential_checks,
     processes,
     pages,
     reconciliations,
     exception_sheet,
     exceptions,
     payouts,
+    completions,
+    persons,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

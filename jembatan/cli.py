@@ -11,16 +11,19 @@ from common.errors import BadInput, NotReachable, UnusableFile
 from jembatan.commands import (
     approvals,
     clients,
+    completions,
     database,
     demo,
     events,
     exceptions,
+    keys,
     notifications,
     payments,
     payouts,
     processes,
     reconcile,
     refunds,
+    subjects,
     up,
 )
 from jembatan.commands.output import complain
@@ -42,8 +45,13 @@ app.add_typer(payouts.app, name="payouts")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")
+app.add_typer(completions.app, name="completions")
+app.command("export-subject")(subjects.export_subject)
+app.command("erase-subject")(subjects.erase_subject)
+app.command("breach-report")(subjects.breach_report)
 app.add_typer(processes.app, name="process")
 app.add_typer(clients.app, name="clients")
+app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 
 

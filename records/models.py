@@ -3,10 +3,13 @@
 from typing import Any
 
 from records.approval import Approval
+from records.audit import AuditLine
 from records.bank import BankCoverage, BankEntry, BankMalformedLine, BankStatement
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
+from records.completion import Completion, CompletionCall, CompletionReport
 from records.console_session import ConsoleSession
+from records.credential_check import CredentialCheck
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -18,21 +21,29 @@ from records.payment import Payment, PaymentEvent
 from records.payout import Payout, PayoutOutcome, PayoutRun
 from records.payout_match import PayoutMatch
 from records.payout_sums import SettledSum
+from records.person import Person
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
+from records.program import Program, ProgramEvent, ProgramVersion
 from records.reconciliation import Reconciliation
 from records.refund import Refund
+from records.service_gate import ServiceGate
 
 __all__ = [
     "ApiKey",
     "Approval",
+    "AuditLine",
     "BankCoverage",
     "BankEntry",
     "BankMalformedLine",
     "BankStatement",
     "Base",
     "Client",
+    "Completion",
+    "CompletionCall",
+    "CompletionReport",
     "ConsoleSession",
+    "CredentialCheck",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",
@@ -47,11 +58,16 @@ __all__ = [
     "PayoutMatch",
     "PayoutOutcome",
     "PayoutRun",
+    "Person",
     "PlatformEvent",
     "ProcessRun",
+    "Program",
+    "ProgramEvent",
+    "ProgramVersion",
     "Reconciliation",
     "ReconciliationException",
     "Refund",
+    "ServiceGate",
     "SettledSum",
 ]
 

@@ -35,6 +35,11 @@ IDS = {
     "list_exceptions", "exceptions_ageing", "read_exception", "resolve_exception",
     "download_exceptions_sheet", "upload_exceptions_sheet", "list_reconciliations", "read_reconciliation",
     "read_payout", "list_payouts",
+    "report_completion", "report_completion_sheet", "download_completion_template",
+    "list_completion_reports", "read_completion_report", "list_completion_participants",
+    "settle_completion_report",
+    "find_person", "read_person", "read_person_audit", "reveal_person", "export_person", "erase_person",
+    "breach_report",
     "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)

@@ -71,6 +71,13 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                         "refuse",
                         "upload_exceptions_sheet",
                         "resolve_exception",
+                        "report_completion",
+                        "report_completion_sheet",
+                        "settle_completion_report",
+                        "reveal_person",
+                        "export_person",
+                        "erase_person",
+                        "breach_report",
                     )
                 ),
                 {  # that a message is signed and of one gateway's form is beyond the description
