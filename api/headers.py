@@ -25,7 +25,9 @@ def secure(headers: MutableHeaders, path: str) -> None:
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     # Files of the pages are asked for again each time, and answered with 304 while unchanged.
-    headers["Cache-Control"] = "no-cache" if path.startswith("/static/") else "no-store"
+    # A status list says itself how long it may be kept.
+    if not path.startswith("/status/") or "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-cache" if path.startswith("/static/") else "no-store"
 
 
 class SecurityHeaders:

@@ -39,7 +39,9 @@ def resolve(
 ) -> Outcome:
     """End one exception, or ask for what will end it: a refund, or a second person's word.
 
-    action: one of exception_work.ACTIONS; payment_id, payout: for `match`, what the line or entry is. Raises NotOpen, NotPossible (with AwaitsApproval), approval.NobodyNamed. Where it raises, the caller rolls back.
+    action: one of exception_work.ACTIONS; payment_id, payout: for `match`, what the line or the entry is.
+    Raises NotOpen, NotPossible (with AwaitsApproval), approval.NobodyNamed. Where it raises, the caller rolls
+    back.
     """
     if action != "refund":
         return exception_work.resolve(

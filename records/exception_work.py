@@ -83,8 +83,8 @@ def resolve(
 ) -> Outcome:
     """End one exception, or ask a second person whether it may be ended so.
 
-    action: one of ACTIONS but `refund`, which asks a gateway (checkout.resolve); for `match` payment_id is the
-    payment that the line is, or payout names the payout that an entry of the bank is. Raises NotOpen,
+    action: one of ACTIONS but `refund`, which asks a gateway (checkout.resolve); for `match` payment_id is
+    the payment that the line is, or payout names the payout that an entry of the bank is. Raises NotOpen,
     NotPossible (with AwaitsApproval), approval.NobodyNamed.
     """
     actor, reason = named(by), checked_reason(reason)

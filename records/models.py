@@ -9,7 +9,9 @@ from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.completion import Completion, CompletionCall, CompletionReport
 from records.console_session import ConsoleSession
+from records.credential import Achievement, Credential, CredentialEvent, OpenBadge
 from records.credential_check import CredentialCheck
+from records.credential_export import CredentialExport
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -28,8 +30,12 @@ from records.program import Program, ProgramEvent, ProgramVersion
 from records.reconciliation import Reconciliation
 from records.refund import Refund
 from records.service_gate import ServiceGate
+from records.signing_key import SigningKey
+from records.status_list import StatusList
+from records.training_centre import TrainingCentre
 
 __all__ = [
+    "Achievement",
     "ApiKey",
     "Approval",
     "AuditLine",
@@ -43,7 +49,10 @@ __all__ = [
     "CompletionCall",
     "CompletionReport",
     "ConsoleSession",
+    "Credential",
     "CredentialCheck",
+    "CredentialEvent",
+    "CredentialExport",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",
@@ -52,6 +61,7 @@ __all__ = [
     "IdempotencyKey",
     "KeptFile",
     "Notification",
+    "OpenBadge",
     "Payment",
     "PaymentEvent",
     "Payout",
@@ -69,6 +79,9 @@ __all__ = [
     "Refund",
     "ServiceGate",
     "SettledSum",
+    "SigningKey",
+    "StatusList",
+    "TrainingCentre",
 ]
 
 

@@ -78,6 +78,12 @@ def request_many(
     return {run.key: run for run in session.scalars(found)}
 
 
+def of_flow_run(session: Session, process: str, flow_run_id: UUID) -> ProcessRun | None:
+    """The run of a process that this flow run opened, if it did."""
+    wanted = sa.select(ProcessRun).filter_by(process=process, flow_run_id=flow_run_id)
+    return session.scalars(wanted.order_by(ProcessRun.created_at)).first()
+
+
 def start(session: Session, run_id: UUID, flow_run_id: UUID | None) -> ProcessRun:
     """Count one more attempt of the run, worked by that flow run."""
     run = session.get_one(ProcessRun, run_id, with_for_update=True)
