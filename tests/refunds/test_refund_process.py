@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from refund_desk import Desk, row, rows, run_of, worked
@@ -22,7 +25,7 @@ from records.refund import PROCESS
 
 KILLED = Path(__file__).parent / "killed_at.py"
 POINTS = 20
-PARTS = 4  # each ends within three minutes on a slow machine
+PARTS = 2  # each ends within three minutes on a slow machine
 
 
 def flow(**parameters: Any) -> Any:
@@ -112,16 +115,41 @@ def test_what_another_run_holds_is_left_to_it(desk: Desk) -> None:
     assert row(asked["refund"]["refund_id"]).status == "approved"
 
 
-def killed(deadly: int, run_id: str) -> subprocess.CompletedProcess[str]:
-    root = str(KILLED.parents[2])
-    return subprocess.run(
-        [sys.executable, str(KILLED), str(deadly), run_id],
-        capture_output=True,
+@dataclass
+class Workers:
+    """Makes workers that die when they are told to."""
+
+    process: subprocess.Popen[str]
+
+    def begin(self, deadly: int, run_id: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{deadly} {run_id}\n")
+        self.process.stdin.flush()
+
+    def work(self, deadly: int, run_id: str) -> tuple[int, list[str]]:
+        """Let one work until it ends; its exit code, and what it said."""
+        self.begin(deadly, run_id)
+        assert self.process.stdout is not None
+        said: list[str] = []
+        for line in self.process.stdout:
+            if line.startswith("exit "):
+                return int(line.split()[1]), said
+            said.append(line)
+        raise AssertionError(f"the workers are gone: {said}")
+
+
+@pytest.fixture
+def workers(desk: Desk) -> Iterator[Workers]:
+    process = subprocess.Popen(
+        [sys.executable, str(KILLED)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": str(KILLED.parents[2])},
     )
+    yield Workers(process)
+    process.kill()
+    process.wait()
 
 
 def left_behind() -> None:
@@ -136,11 +164,11 @@ def left_behind() -> None:
     wait_until(look, "the dead worker to be noticed")
 
 
-def kill_one(desk: Desk, gateway: str, deadly: int) -> tuple[str, bool]:
+def kill_one(desk: Desk, workers: Workers, gateway: str, deadly: int) -> tuple[str, bool]:
     """Ask for a refund, kill its worker at that call, work it again; its story, and whether it died."""
     made = desk.paid(gateway)
     asked = desk.asked(made)
-    has_died = killed(deadly, asked["process_id"]).returncode != 0
+    has_died = workers.work(deadly, asked["process_id"])[0] != 0
     left_behind()
     with unit_of_work() as session:
         run = session.get_one(ProcessRun, UUID(asked["process_id"]))
@@ -164,33 +192,27 @@ def kill_one(desk: Desk, gateway: str, deadly: int) -> tuple[str, bool]:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("gateway", ["gopay", "linkaja"])
-def test_a_kill_at_any_step_gives_back_once(desk: Desk, gateway: str, part: int) -> None:
+def test_a_kill_at_any_step_gives_back_once(desk: Desk, workers: Workers, gateway: str, part: int) -> None:
     desk.till.banks_after(0)
-    whole = desk.paid(gateway)
-    ended = killed(0, desk.asked(whole)["process_id"])
-    assert ended.returncode == 0, ended.stderr
-    calls = int(ended.stdout.split()[0])
+    code, said = workers.work(0, desk.asked(desk.paid(gateway))["process_id"])
+    assert code == 0
+    calls = int(said[-1].split()[0])
     died = 0
     for deadly in range(1, calls, max(1, calls // POINTS))[part::PARTS]:
-        status, has_died = kill_one(desk, gateway, deadly)
+        status, has_died = kill_one(desk, workers, gateway, deadly)
         assert status == "confirmed", deadly
         died += has_died
     assert died >= POINTS // PARTS // 2
 
 
-def test_a_kill_right_after_the_call_gives_back_once(desk: Desk) -> None:
+def test_a_kill_right_after_the_call_gives_back_once(desk: Desk, workers: Workers) -> None:
     """One of those points with every run of the tests: the gateway has acted and we do not know."""
     made = desk.paid("linkaja")
     asked = desk.asked(made)
     desk.till.fail("linkaja", "refund", "drip", seconds=0.5)
-    root = str(KILLED.parents[2])
-    worker = subprocess.Popen(
-        [sys.executable, str(KILLED), "0", asked["process_id"]],
-        env={**os.environ, "PYTHONPATH": root},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    workers.begin(0, asked["process_id"])
     wait_until(lambda: desk.given_back(made), "the gateway to have acted", 60)
+    (worker,) = psutil.Process(workers.process.pid).children()
     worker.kill()
     worker.wait()
     assert row(asked["refund"]["refund_id"]).status == "sent"
