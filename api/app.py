@@ -16,10 +16,12 @@ from fastapi import FastAPI
 
 from api import (
     approvals,
+    badges,
     callbacks,
     completions,
     console,
     credential_checks,
+    credentials,
     docs,
     exception_sheet,
     exceptions,
@@ -34,6 +36,8 @@ from api import (
     programs,
     reconciliations,
     refunds,
+    training_centres,
+    verify,
 )
 from api.addresses import PlainAddress
 from api.courier import Courier
@@ -108,6 +112,10 @@ _PARTS = (
     callbacks,
     programs,
     credential_checks,
+    credentials,
+    training_centres,
+    badges,
+    verify,
     processes,
     pages,
     reconciliations,

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import StringConstraints
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api import cursors, waiting
 from api.access import REFUSALS, Caller, allowed
@@ -26,14 +25,14 @@ from api.completion_models import (
     Settlement,
 )
 from api.cursors import Cursor
+from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
-from api.refunds import key_reused
 from common.errors import BadInput, UnusableFile
 from common.settings import settings
 from ministry import completions
 from ministry.completions import UnknownProgram, Wish
-from records import approval, audit, completion, completion_sheet, idempotency
+from records import approval, audit, completion, completion_sheet
 from records.completion import Completion, CompletionReport
 from records.completion_report import Refused
 from records.completion_rows import WHOLE, Fault, Row
@@ -49,14 +48,6 @@ Writer = Annotated[Caller, Depends(allowed("siplatih:write"))]
 ReportId = Annotated[
     UUID,
     Path(description="From the answer that took it on", examples=["019ab1c2-9a10-7c3e-9d55-0a4b6f1e2d3c"]),
-]
-IdempotencyKey = Annotated[
-    Annotated[str, StringConstraints(max_length=255, pattern=r"^[\x21-\x7e]+$")] | None,
-    Header(
-        alias="Idempotency-Key",
-        description="Names this request for good; the same key with another request is refused",
-        examples=["class-4711-first-try"],
-    ),
 ]
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -308,8 +299,7 @@ def _take_on(
     key, request = named
     try:
         with unit_of_work() as session:
-            if key is not None and idempotency.seen(session, caller.client_id, key, request) == "other":
-                raise key_reused()
+            is_repeated(session, caller, key, request)
             taken = completions.ask_for(session, wish)
     except UnknownProgram as unknown:
         problem = Problem("program-unknown", f"{unknown}.")

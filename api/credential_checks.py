@@ -8,11 +8,11 @@ from pydantic import WithJsonSchema
 
 from api import waiting
 from api.access import REFUSALS
+from api.idempotency import IdempotencyKey
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import not_found
 from api.program_models import CheckAccepted, ShownCheck
 from api.programs import Reader, Writer, accept, by, invalid, used
-from api.refunds import IdempotencyKey
 from common.settings import settings
 from ministry import checking
 from ministry.programs import Faulty

@@ -18,6 +18,19 @@ from api.completion_models import (
     Settled,
     Settlement,
 )
+from api.credential_models import (
+    AchievementTold,
+    CredentialEventShown,
+    CredentialMade,
+    CredentialReason,
+    Credentials,
+    CredentialTold,
+    CredentialWithHistory,
+    ExportAccepted,
+    ExportWish,
+    ShownCredential,
+    ShownExport,
+)
 from api.exception_models import (
     Ageing,
     AwaitedApproval,
@@ -63,6 +76,7 @@ from api.refund_models import (
     Approvals,
     ApprovalWord,
     RefundAccepted,
+    RefundOfException,
     Refunds,
     RefundWish,
     RefundWithHistory,
@@ -70,6 +84,8 @@ from api.refund_models import (
     ShownApproval,
     ShownRefund,
 )
+from api.training_centres import Brand, ShownBrand
+from api.verify import BadgeCheck, BadgeReport
 
 TAGS = [
     {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
@@ -79,6 +95,11 @@ TAGS = [
     },
     {"name": "refunds", "description": "Give money back, once, and see how far it has come."},
     {"name": "approvals", "description": "What waits for a second person's word."},
+    {"name": "credentials", "description": "What learners achieved: make it, end it, have it exported."},
+    {
+        "name": "badges",
+        "description": "For verifiers: badges, status lists and public keys. No API key.",
+    },
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
     {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
@@ -93,7 +114,11 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
     TrainingProgram, CredentialQuestion, ShownProgram, ProgramWithHistory, Programs, ProgramAccepted,
     Decision, ShownCheck, CheckAccepted, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    RefundOfException,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
+    AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
+    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted, BadgeCheck, BadgeReport,
+    Brand, ShownBrand,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
     CompletionsWish, CompletionsAccepted, CompletionReportShown, CompletionReports, ParticipantShown,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from api import cursors, waiting
 from api.access import REFUSALS, Caller, allowed
 from api.cursors import Cursor
+from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
 from api.program_models import (
@@ -23,13 +24,12 @@ from api.program_models import (
     ProgramWithHistory,
     ShownProgram,
 )
-from api.refunds import IdempotencyKey, key_reused
 from common import clock
 from common.settings import settings
 from ministry import decisions, programs
 from ministry.programs import Faulty
 from providers.siplatih.wire import Fault, serialised
-from records import approval, idempotency, program
+from records import approval, program
 from records.db import unit_of_work
 from records.process import ProcessRun
 from records.program import Program, ProgramVersion, Refused
@@ -185,12 +185,7 @@ def by(caller: Caller) -> str:
 
 def used(session: Session, caller: Caller, key: str | None, what: str, body: Any) -> bool:
     """Note the request's own key; True where this very request was there before. Another one is a problem."""
-    if key is None:
-        return False
-    seen = idempotency.seen(session, caller.client_id, key, f"siplatih {what}\n".encode() + serialised(body))
-    if seen == "other":
-        raise key_reused()
-    return seen == "same"
+    return is_repeated(session, caller, key, f"siplatih {what}\n".encode() + serialised(body))
 
 
 def accept(response: Response, run_id: UUID, prefer: str | None) -> None:

@@ -22,6 +22,8 @@ from api.prefect_server import NotDeployed, PrefectServer, PrefectUnavailable, R
 from common import clock
 from common.errors import NotReachable
 from deployments.names import (
+    EXPORT_FLOW,
+    EXPORT_ON_DEMAND,
     RECONCILE_FLOW,
     RECONCILE_ON_DEMAND,
     REFUND_FLOW,
@@ -41,6 +43,7 @@ from records.process import ProcessRun
 
 CHANNEL = "process_runs"
 DEPLOYMENTS = {
+    EXPORT_FLOW: EXPORT_ON_DEMAND,
     RECONCILE_FLOW: RECONCILE_ON_DEMAND,
     REFUND_FLOW: REFUND_ON_DEMAND,
     REGISTER_FLOW: REGISTER_ON_DEMAND,
@@ -49,7 +52,13 @@ DEPLOYMENTS = {
     VERIFY_FLOW: VERIFY_ON_DEMAND,
 }
 # How many runs of a process go into one flow run at most; a flow run for each takes seconds to begin.
-BATCHES = {REFUND_FLOW: 500, REGISTER_FLOW: 1_000, REPORT_COMPLETION_FLOW: 100, VERIFY_FLOW: 500}
+BATCHES = {
+    EXPORT_FLOW: 500,
+    REFUND_FLOW: 500,
+    REGISTER_FLOW: 1_000,
+    REPORT_COMPLETION_FLOW: 100,
+    VERIFY_FLOW: 500,
+}
 # Their batches go one after the other: the register gets what was asked for in its order, and several workers
 # would only wait for its one rate.
 IN_ORDER = frozenset({REGISTER_FLOW, REPORT_COMPLETION_FLOW, VERIFY_FLOW})

@@ -113,6 +113,17 @@ def _plan(percent: str) -> FeePlan:
     return FeePlan(percent=Decimal(percent))
 
 
+class Badges(BaseModel):
+    """How Open Badges are signed, and who signs them."""
+
+    proof: Literal["RS256", "EdDSA", "eddsa-rdfc-2022"] = Field(
+        default="RS256", description="a JWT (RS256 is what every verifier knows), or a proof in the JSON"
+    )
+    issuer_name: str = "Jembatan"
+    issuer_url: str | None = None
+    issuer_email: str | None = None
+
+
 class Settings(BaseSettings):
     """The whole configuration. In `sandbox` every address defaults to the local sandbox."""
 
@@ -144,6 +155,16 @@ class Settings(BaseSettings):
     encryption_keys: SecretStr = Field(
         default=SecretStr(""), description="Fernet keys, the newest first; in the sandbox made on first use"
     )
+
+    signing_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="PEM, RSA and Ed25519, one after the other; the first of a kind signs badges; in the "
+        "sandbox made on first use",
+    )
+    export_targets: tuple[str, ...] = Field(
+        default=("open_badge",), description="where a new credential goes by itself"
+    )
+    badges: Badges = Badges()
 
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))
     ovo: Snap = Snap(fee=_plan("1.5"), profile="doku")

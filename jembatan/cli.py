@@ -21,6 +21,7 @@ from jembatan.commands import (
     payments,
     payouts,
     processes,
+    programs,
     reconcile,
     refunds,
     subjects,
@@ -40,6 +41,7 @@ app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(database.doctor)
 app.add_typer(payments.app, name="payments")
 app.add_typer(refunds.app, name="refunds")
+app.add_typer(programs.app, name="programs")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(payouts.app, name="payouts")
 app.add_typer(notifications.app, name="notifications")

@@ -164,11 +164,10 @@ def _without_taken_numbers(
 ) -> list[Move]:
     """The moves, but a number that another program of ours has makes a conflict."""
     numbers = {move.siplatih_program_id for move in moves if move.siplatih_program_id}
-    taken = dict(
-        session.execute(
-            sa.select(Program.siplatih_program_id, Program.id).where(Program.siplatih_program_id.in_(numbers))
-        ).tuples()
+    owners = session.execute(
+        sa.select(Program.siplatih_program_id, Program.id).where(Program.siplatih_program_id.in_(numbers))
     )
+    taken = {number: program_id for number, program_id in owners if number is not None}
     checked = []
     for move in moves:
         result = by_version[move.version_id]

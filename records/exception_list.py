@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from common import clock
 from records.classes import NO_EXCEPTION
-from records.exceptions import ReconciliationException
+from records.exceptions import ReconciliationException, is_of_type
 
 Order = Literal["risk", "age"]
 # Days since the business day, from and to; what is older than the last has a bucket of its own.
@@ -22,11 +22,12 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Filter:
-    """Which exceptions. state: one of exceptions.STATES, None for all. What is awaited with the next report
-    (`timing`) is no exception yet and is left out, unless its class is asked for. since, until: business
-    days, both included; bucket: one of BUCKETS; min_risk_minor: at least so much money."""
+    """Which exceptions. type, state: one of exceptions.TYPES and STATES, None for all. What is awaited with
+    the next report (`timing`) is no exception yet and is left out, unless its class is asked for. since,
+    until: business days, both included; bucket: one of BUCKETS; min_risk_minor: at least so much money."""
 
     gateway: str | None = None
+    type: str | None = None
     class_: str | None = None
     state: str | None = "open"
     since: date | None = None
@@ -111,6 +112,8 @@ def _conditions(which: Filter) -> list[Any]:
     for column, value in ((_E.gateway, which.gateway), (_E.state, which.state), (_E.class_, which.class_)):
         if value is not None:
             found.append(column == value)
+    if which.type is not None:
+        found.append(is_of_type(which.type))
     if which.class_ is None:
         found.append(_E.class_.not_in(NO_EXCEPTION))
     since, until = which.since, which.until

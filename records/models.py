@@ -9,7 +9,9 @@ from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
 from records.completion import Completion, CompletionCall, CompletionReport
 from records.console_session import ConsoleSession
+from records.credential import Achievement, Credential, CredentialEvent, OpenBadge
 from records.credential_check import CredentialCheck
+from records.credential_export import CredentialExport
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -19,6 +21,7 @@ from records.hand_match import HandMatch
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent
 from records.payout import Payout, PayoutOutcome, PayoutRun
+from records.payout_match import PayoutMatch
 from records.payout_sums import SettledSum
 from records.person import Person
 from records.platform_events import PlatformEvent
@@ -27,8 +30,12 @@ from records.program import Program, ProgramEvent, ProgramVersion
 from records.reconciliation import Reconciliation
 from records.refund import Refund
 from records.service_gate import ServiceGate
+from records.signing_key import SigningKey
+from records.status_list import StatusList
+from records.training_centre import TrainingCentre
 
 __all__ = [
+    "Achievement",
     "ApiKey",
     "Approval",
     "AuditLine",
@@ -42,7 +49,10 @@ __all__ = [
     "CompletionCall",
     "CompletionReport",
     "ConsoleSession",
+    "Credential",
     "CredentialCheck",
+    "CredentialEvent",
+    "CredentialExport",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",
@@ -51,9 +61,11 @@ __all__ = [
     "IdempotencyKey",
     "KeptFile",
     "Notification",
+    "OpenBadge",
     "Payment",
     "PaymentEvent",
     "Payout",
+    "PayoutMatch",
     "PayoutOutcome",
     "PayoutRun",
     "Person",
@@ -67,6 +79,9 @@ __all__ = [
     "Refund",
     "ServiceGate",
     "SettledSum",
+    "SigningKey",
+    "StatusList",
+    "TrainingCentre",
 ]
 
 

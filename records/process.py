@@ -1,7 +1,7 @@
 """Process runs: one row for each business process asked for, its state, attempts, outcome and error."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -61,6 +61,27 @@ def request(
     )
     run = session.scalars(sa.select(ProcessRun).filter_by(process=process, key=key)).one()
     return run, made is not None
+
+
+def request_many(
+    session: Session, process: str, wanted: Mapping[str, dict[str, Any]], flow_run_id: UUID | None = None
+) -> dict[str, ProcessRun]:
+    """The same for many keys, each with its input, at once; the runs by their keys."""
+    if not wanted:
+        return {}
+    given = {"flow_run_id": flow_run_id, "submitted_at": clock.now()} if flow_run_id else {}
+    values = [{"process": process, "key": key, "input": input, **given} for key, input in wanted.items()]
+    session.execute(
+        insert(ProcessRun).values(values).on_conflict_do_nothing(index_elements=["process", "key"])
+    )
+    found = sa.select(ProcessRun).where(ProcessRun.process == process, ProcessRun.key.in_(wanted))
+    return {run.key: run for run in session.scalars(found)}
+
+
+def of_flow_run(session: Session, process: str, flow_run_id: UUID) -> ProcessRun | None:
+    """The run of a process that this flow run opened, if it did."""
+    wanted = sa.select(ProcessRun).filter_by(process=process, flow_run_id=flow_run_id)
+    return session.scalars(wanted.order_by(ProcessRun.created_at)).first()
 
 
 def start(session: Session, run_id: UUID, flow_run_id: UUID | None) -> ProcessRun:

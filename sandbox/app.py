@@ -15,9 +15,14 @@ from sandbox import (
     admin,
     admin_payments,
     bank_files,
+    europass,
     gopay,
     gopay_files,
     linkaja,
+    linkedin,
+    linkedin_admin,
+    linkedin_api,
+    linkedin_books,
     ovo,
     siplatih,
     siplatih_admin,
@@ -80,7 +85,15 @@ def create_app(books: Books, merchant: Merchant, journal: Path | None = None) ->
     register = siplatih.Siplatih(siplatih_books.Books(_kept(journal, "siplatih")))
     app.include_router(register.routes())
     app.include_router(siplatih_admin.admin_router(register))
-    app.include_router(admin.router(books, switchboard, [*(gate.tokens for gate in gates), register.tokens]))
+    network = linkedin.LinkedIn(linkedin_books.Books(_kept(journal, "linkedin")))
+    app.include_router(network.routes())
+    app.include_router(linkedin_api.Api(network).routes())
+    app.include_router(linkedin_admin.admin_router(network))
+    issuer = europass.Issuer(_kept(journal, "europass"))
+    app.include_router(issuer.routes())
+    app.include_router(europass.admin_router(issuer))
+    tokens: list[admin.Tokens] = [*(gate.tokens for gate in gates), register.tokens, network]
+    app.include_router(admin.router(books, switchboard, tokens))
     return FailingGateways(app, switchboard)
 
 
@@ -106,7 +119,12 @@ def _services() -> Services:
         for path, operation in operations(wallet).items()
     }
     forms = [(form, ("gopay", operation)) for operation, form in gopay.OPERATIONS.items()]
-    forms += [(form, ("siplatih", operation)) for operation, form in siplatih.OPERATIONS.items()]
+    for service, of_service in (
+        ("siplatih", siplatih.OPERATIONS),
+        ("linkedin", linkedin_api.OPERATIONS),
+        ("europass", europass.OPERATIONS),
+    ):
+        forms += [(form, (service, operation)) for operation, form in of_service.items()]
     forms += [
         (re.compile(re.escape(prefix) + ".*"), (gateway, "report"))
         for gateway, prefix in (("gopay", gopay_files.REPORTS), ("linkaja", linkaja.REPORTS))

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox import linkedin_errors
 from sandbox.refusals import PAGE, on_demand, retry_after
 from sandbox.switchboard import WALLETS, Failure, Switchboard
 
@@ -125,6 +126,8 @@ def refusal(failure: Failure) -> Response:
     if failure.gateway not in WALLETS:
         if 300 <= status < 400:
             headers["Location"] = failure.location
+        if failure.gateway == "linkedin" and failure.form == "own":
+            return linkedin_errors.on_demand(failure.operation, status, headers)
         return on_demand(status, failure.form, headers)
     words = {429: "Too Many Requests", 500: "Internal Server Error"}.get(status, "Refused on demand")
     if failure.operation == "report":

@@ -20,10 +20,11 @@ from starlette.responses import JSONResponse, Response
 from sandbox.failures import slowly
 from sandbox.fields import members_of
 from sandbox.keys import SIPLATIH
+from sandbox.limits import Gatekeeper
 from sandbox.refusals import Refusal
 from sandbox.siplatih_books import Books, Program, Refused, digest
 from sandbox.siplatih_checks import read_completions, read_credential, read_program
-from sandbox.siplatih_manners import SCOPES, Gatekeeper, Manners, Tokens
+from sandbox.siplatih_manners import SCOPES, Manners, Tokens
 
 BASE = "/siplatih/api/v1"
 # The operation of each path, for the failures and the count of calls.

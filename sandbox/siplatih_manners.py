@@ -1,13 +1,13 @@
-"""How SIPLatih behaves: what can be set through the admin calls, and its token desk and its rate limit."""
+"""How SIPLatih behaves: what can be set through the admin calls; and its token desk."""
 
-import math
 import secrets
 import time
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from sandbox.refusals import Form, Refusal, RetryForm, retry_after
+from sandbox.limits import Limits
+from sandbox.refusals import Refusal
 from sandbox.siplatih_checks import Rules
 
 SCOPES = ("training:read", "training:write", "credential:read", "credential:write")
@@ -15,15 +15,10 @@ SCOPES = ("training:read", "training:write", "credential:read", "credential:writ
 Verdict = Literal["books", "yes", "no", "silent", "text"]
 
 
-class Manners(BaseModel, extra="forbid"):
+class Manners(Limits):
     """The choices, all with the usual behaviour as default."""
 
-    error_form: Form = Field(default="own", description="in which form every refusal comes")
     lookup: Literal["on", "404", "405"] = "on"
-    rate: float | None = Field(default=None, gt=0, description="calls a second, tokens not counted")
-    burst: int = Field(default=1, ge=1, description="calls that may come at once under `rate`")
-    retry_form: RetryForm = "seconds"
-    max_body_bytes: int = Field(default=1_000_000, ge=1)
     max_participants: int = Field(default=500, ge=1)
     token_seconds: int = Field(default=3600, ge=1)
     expires_in: Literal["number", "text", "missing"] = "number"
@@ -73,25 +68,3 @@ class Tokens:
     def end_all(self) -> None:
         """Every token ends now, as if its time had passed."""
         self._given.clear()
-
-
-class Gatekeeper:
-    """Lets through so many calls a second, and not one more."""
-
-    def __init__(self) -> None:
-        self._left = 0.0
-        self._at = 0.0
-
-    def pass_one(self, manners: Manners) -> None:
-        """Count a call; raises Refusal 429 with `Retry-After` when there were too many."""
-        if manners.rate is None:
-            return
-        moment = time.monotonic()
-        self._left = min(manners.burst, self._left + (moment - self._at) * manners.rate)
-        self._at = moment
-        if self._left >= 1:
-            self._left -= 1
-            return
-        seconds = math.ceil((1 - self._left) / manners.rate)
-        headers = retry_after(seconds, manners.retry_form)
-        raise Refusal(429, "TOO_MANY_REQUESTS", "Too many requests", headers=headers)

@@ -3,14 +3,13 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import psycopg
 import pytest
+from fresh_databases import FreshDatabases
 
 if TYPE_CHECKING:
     from jembatan.stack import Stack
@@ -30,12 +29,20 @@ os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "home")
 os.environ["JEMBATAN_RETRY_SECONDS"] = "[0.1, 0.1]"
 
 
+# Nothing of a test outlives the machine; and no test's database lives until somebody would vacuum it.
+_FOR_TESTS = ("fsync = off", "full_page_writes = off", "autovacuum = off")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """Address of a PostgreSQL of this test session."""
     from jembatan.stack.database import database
 
     with database(_SCRATCH / "postgres-home") as url:
+        with psycopg.connect(url, autocommit=True) as admin:
+            for setting in _FOR_TESTS:
+                admin.execute(f"ALTER SYSTEM SET {setting}".encode())
+            admin.execute("SELECT pg_reload_conf()")
         yield url
 
 
@@ -57,18 +64,8 @@ FreshDatabase = Callable[[], AbstractContextManager[str]]
 
 @pytest.fixture(scope="session")
 def fresh_database(server: str, template: str) -> FreshDatabase:
-    """Makes the address of an empty, migrated database, which is dropped at the end."""
-    return partial(_fresh_database, server, template)
-
-
-@contextmanager
-def _fresh_database(server: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server.replace("/jembatan", f"/{name}", 1)
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """Makes the address of an empty, migrated database, which nobody has after the block."""
+    return FreshDatabases(server, template).one
 
 
 @pytest.fixture

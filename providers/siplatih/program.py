@@ -92,7 +92,7 @@ def checked(members: Any, section: Section) -> Checked:
         found, "instructor_qualifications", members.get("instructor_qualifications"), _instructor
     )
     made["curriculum"] = _entries(found, "curriculum", members.get("curriculum"), _module)
-    if made["curriculum"] == []:
+    if members.get("curriculum") == []:
         found.fault("curriculum", "at least one module is needed")
     _durations(found, made)
     return found

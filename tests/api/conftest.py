@@ -15,8 +15,10 @@ import psycopg
 import pytest
 import uvicorn
 from api_world import Day, every_class
+from console_browser import SIGN_IN, Browser, Person, key_of
 
 from api import figures
+from api.console import signing_in
 from common.settings import settings
 from deployments.names import RECONCILE_ON_DEMAND, REFUND_ON_DEMAND
 from jembatan.stack.database import prefect_database_url
@@ -63,8 +65,22 @@ def client(database: str, address: str) -> Iterator[httpx.Client]:
     with unit_of_work() as session:
         _, key = clients.create(session, "tests", ["*"])
     headers = {"Accept": "application/json", "Authorization": f"Bearer {key.text}"}
-    with httpx.Client(base_url=address, headers=headers) as calling:
+    with httpx.Client(base_url=address, headers=headers, timeout=60) as calling:
         yield calling
+
+
+@pytest.fixture
+def reader(client: httpx.Client, nobody_tried_before: None) -> httpx.Client:
+    """The same, signed in to the console besides."""
+    signed_in(client)
+    return client
+
+
+def signed_in(client: httpx.Client) -> None:
+    """Sign a client in to the console with its own key."""
+    key = client.headers["Authorization"].removeprefix("Bearer ")
+    answer = client.post(SIGN_IN, data={"key": key})
+    assert answer.headers["location"] == "/console", answer.text
 
 
 @pytest.fixture(scope="session")
@@ -81,17 +97,22 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
             at_risk = reconciliation.at_risk_minor(session, statement)
             by_class = figures.by_class(session, statement)
 
-        def read(path: str) -> httpx.Response:
-            return httpx.get(f"{address}/reconciliations/{path}").raise_for_status()
+        with unit_of_work() as session:
+            headers = {"Authorization": f"Bearer {clients.create(session, 'day', ['*'])[1].text}"}
+        with httpx.Client(base_url=address, headers=headers) as finance:
+            signed_in(finance)
 
-        shown = Day(
-            statement,
-            read(str(statement)).text,
-            read(f"{statement}/exceptions.csv").content,
-            read("").text,
-            at_risk,
-            by_class,
-        )
+            def read(path: str) -> httpx.Response:
+                return finance.get(f"/reconciliations/{path}").raise_for_status()
+
+            shown = Day(
+                statement,
+                read(str(statement)).text,
+                read(f"{statement}/exceptions.csv").content,
+                read("").text,
+                at_risk,
+                by_class,
+            )
     engine(url).dispose()
     settings.cache_clear()
     return shown
@@ -128,7 +149,7 @@ def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield url
     finally:
         running.terminate()
-        running.wait(20)
+        running.wait(60)
 
 
 @pytest.fixture
@@ -136,7 +157,7 @@ def prefect(database: str, prefect_server: str, monkeypatch: pytest.MonkeyPatch)
     """Our settings point at that server; asks it what it knows."""
     monkeypatch.setenv("JEMBATAN_PREFECT_API_URL", prefect_server)
     settings.cache_clear()
-    with httpx.Client(base_url=prefect_server) as asking:
+    with httpx.Client(base_url=prefect_server, timeout=60) as asking:
         yield asking
 
 
@@ -148,12 +169,42 @@ def no_prefect(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _wait_until_up(url: str, running: "subprocess.Popen[Any]", log: Path) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         assert running.poll() is None, log.read_text()
         try:
-            if httpx.get(f"{url}/health", timeout=1).is_success:
+            if httpx.get(f"{url}/health", timeout=20).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.1)
     raise AssertionError("Prefect did not start: " + log.read_text())
+
+
+@pytest.fixture
+def nobody_tried_before() -> Iterator[None]:
+    """No address has tried a wrong key."""
+    signing_in._wrong.clear()
+    yield
+    signing_in._wrong.clear()
+
+
+@pytest.fixture
+def person(client: httpx.Client, nobody_tried_before: None) -> Iterator[Person]:
+    """Signs people in, each in a browser of their own."""
+    opened: list[Browser] = []
+
+    def sign_in(name: str, *scopes: str) -> Browser:
+        browser = Browser(base_url=client.base_url, headers={"Accept": "text/html"})
+        opened.append(browser)
+        answer = browser.post(SIGN_IN, data={"key": key_of(name, *scopes).text})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
+        return browser
+
+    yield sign_in
+    for browser in opened:
+        browser.close()
+
+
+@pytest.fixture
+def rina(person: Person) -> Browser:
+    return person("rina")

@@ -377,7 +377,7 @@ def test_the_courier_works_as_long_as_the_api_does(client: UUID, platform: Platf
         eventually(lambda: delivered_all(ids))
     finally:
         running.should_exit = True
-        thread.join(20)
+        thread.join(60)
     assert not [one for one in threading.enumerate() if one.name.startswith("courier")]
 
 
@@ -489,7 +489,7 @@ def test_however_attempts_fail_each_payment_s_order_holds(
         one.start()
     try:
         ids = all_of(expected)
-        eventually(lambda: "waiting" not in states(ids), 30)
+        eventually(lambda: "waiting" not in states(ids))
     finally:
         for one in couriers:
             one.stop()

@@ -32,7 +32,7 @@ def survivor(parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch) -> It
     with (
         served(0, port),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as http,
-        httpx.Client(base_url=str(parts.sandbox_url), timeout=30) as sandbox,
+        httpx.Client(base_url=str(parts.sandbox_url), timeout=60) as sandbox,
     ):
         wait_until(lambda: is_up(port), "the API")
         yield Till(http, sandbox)
@@ -88,7 +88,7 @@ def notify_and_die(till: Till, gateway: str, deadly: int) -> tuple[dict[str, Any
         is_dead = False
         if answer is not None:
             assert answer.status_code == 200
-            until = time.monotonic() + 1.5  # it may die at work, after its answer
+            until = time.monotonic() + 60  # it may die at work, after its answer
             while not (is_dead := dying.poll() is not None) and time.monotonic() < until:
                 if till.read(made)["status"] == "paid":
                     break

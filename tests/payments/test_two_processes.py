@@ -28,9 +28,9 @@ def tills(parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch) -> Itera
         served(0, ports[1]),
         httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", headers=headers, timeout=60) as first,
         httpx.Client(base_url=f"http://127.0.0.1:{ports[1]}", headers=headers, timeout=60) as second,
-        httpx.Client(base_url=str(parts.sandbox_url), timeout=30) as sandbox,
+        httpx.Client(base_url=str(parts.sandbox_url), timeout=60) as sandbox,
     ):
-        wait_until(lambda: all(map(is_up, ports)), "both processes", 40)
+        wait_until(lambda: all(map(is_up, ports)), "both processes")
         yield [Till(first, sandbox), Till(second, sandbox)]
         for gateway in GATEWAYS:
             sandbox.post("/_sandbox/notifications", json={"gateway": gateway, "mode": "at_once"})

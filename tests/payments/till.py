@@ -27,7 +27,7 @@ KILLED = Path(__file__).parent / "api_killed_at.py"
 EMAIL = "siti.rahma@example.id"
 
 
-def wait_until(look: Callable[[], T], what: str, seconds: float = 20) -> T:
+def wait_until(look: Callable[[], T], what: str, seconds: float = 90) -> T:
     """The first true answer of `look`."""
     until = time.monotonic() + seconds
     while not (seen := look()):
@@ -77,7 +77,7 @@ class Till:
 
     http: httpx.Client
     sandbox: httpx.Client
-    gateway: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))  # without a key
+    gateway: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))  # without a key
 
     def create(self, gateway: str = "gopay", **changes: Any) -> dict[str, Any]:
         """Create a payment that is pending afterwards."""
@@ -100,7 +100,7 @@ class Till:
         answer = self.http.post("/api/v1/payments/verify", json={"payment_id": made["payment_id"]})
         return dict(answer.raise_for_status().json())
 
-    def becomes(self, made: dict[str, Any], status: str, seconds: float = 20) -> dict[str, Any]:
+    def becomes(self, made: dict[str, Any], status: str, seconds: float = 90) -> dict[str, Any]:
         """Wait until the payment has that status."""
         return wait_until(
             lambda: now if (now := self.read(made))["status"] == status else None,

@@ -119,7 +119,7 @@ def run_killed(deadly: int, source: str, process_run: UUID | None = None) -> sub
 
 def left_behind() -> list[UUID]:
     """The run that lost its worker, queued again; the server needs a moment to notice a killed session."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while True:
         with unit_of_work() as session:
             process.requeue_orphans(session, idle=timedelta(0))

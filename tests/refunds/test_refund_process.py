@@ -22,6 +22,7 @@ from records.refund import PROCESS
 
 KILLED = Path(__file__).parent / "killed_at.py"
 POINTS = 20
+PARTS = 4  # each ends within three minutes on a slow machine
 
 
 def flow(**parameters: Any) -> Any:
@@ -145,7 +146,7 @@ def kill_one(desk: Desk, gateway: str, deadly: int) -> tuple[str, bool]:
         run = session.get_one(ProcessRun, UUID(asked["process_id"]))
         if run.state == "waiting":
             run.next_attempt_at = clock.now()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while desk.process(asked)["state"] != "succeeded":
         assert time.monotonic() < until, desk.process(asked)
         worked()
@@ -161,19 +162,20 @@ def kill_one(desk: Desk, gateway: str, deadly: int) -> tuple[str, bool]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("gateway", ["gopay", "linkaja"])
-def test_a_kill_at_any_step_gives_back_once(desk: Desk, gateway: str) -> None:
+def test_a_kill_at_any_step_gives_back_once(desk: Desk, gateway: str, part: int) -> None:
     desk.till.banks_after(0)
     whole = desk.paid(gateway)
     ended = killed(0, desk.asked(whole)["process_id"])
     assert ended.returncode == 0, ended.stderr
     calls = int(ended.stdout.split()[0])
     died = 0
-    for deadly in range(1, calls, max(1, calls // POINTS)):
+    for deadly in range(1, calls, max(1, calls // POINTS))[part::PARTS]:
         status, has_died = kill_one(desk, gateway, deadly)
         assert status == "confirmed", deadly
         died += has_died
-    assert died >= POINTS // 2
+    assert died >= POINTS // PARTS // 2
 
 
 def test_a_kill_right_after_the_call_gives_back_once(desk: Desk) -> None:
@@ -188,7 +190,7 @@ def test_a_kill_right_after_the_call_gives_back_once(desk: Desk) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: desk.given_back(made), "the gateway to have acted", 60)
+    wait_until(lambda: desk.given_back(made), "the gateway to have acted")
     worker.kill()
     worker.wait()
     assert row(asked["refund"]["refund_id"]).status == "sent"

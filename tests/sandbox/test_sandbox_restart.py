@@ -30,7 +30,7 @@ def test_a_restarted_sandbox_still_knows_the_charges(
     start_process: Callable[..., Any], journal: Path, merchant_key: RSAPrivateKey
 ) -> None:
     address, process = start_process("--journal", str(journal))
-    with httpx.Client(base_url=address, timeout=10) as http:
+    with httpx.Client(base_url=address, timeout=60) as http:
         gopay, caller = MidtransCaller(http), ProfileCaller(http, "ovo", "dana", merchant_key)
         http.post("/_sandbox/refunds", json={"gateway": "gopay", "confirm_after": 3600})
         paid, open_one, made = gopay.charge(), gopay.charge(), caller.charge()
@@ -46,7 +46,7 @@ def test_a_restarted_sandbox_still_knows_the_charges(
     assert b"081234567890" not in journal.read_bytes()
 
     address, _ = start_process("--journal", str(journal))
-    with httpx.Client(base_url=address, timeout=10) as http:
+    with httpx.Client(base_url=address, timeout=60) as http:
         gopay, caller = MidtransCaller(http), ProfileCaller(http, "ovo", "dana", merchant_key)
 
         def without_address(book: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_charge_whose_time_ended_meanwhile_expires_at_the_start(
     assert books.keeper
     books.keeper.write(charge)
     address, _ = start_process("--journal", str(journal))
-    with httpx.Client(base_url=address, timeout=10) as http:
+    with httpx.Client(base_url=address, timeout=60) as http:
         gopay = MidtransCaller(http)
         wait_until(
             lambda: gopay.status({"order_id": "T-old"})["transaction_status"] == "expire", "the expiry"

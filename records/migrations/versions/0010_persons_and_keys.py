@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0010"
-down_revision = "0007"
+down_revision = "0009"
 
 UPGRADE = """
 -- Keys of hashes, each sealed: made once, so that the keys that seal can change.
