@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -35,7 +34,7 @@ class UnknownProgram(Exception):
         super().__init__(f"There is no program {program_code} of this LPK: register it first")
 
 
-def ask_for(session: Session, wish: Wish, *, flow_run_id: UUID | None = None) -> Taken:
+def ask_for(session: Session, wish: Wish) -> Taken:
     """Check a class and write it down, in the caller's transaction; the same again is the same report.
 
     Raises UnknownProgram, and Refused with every fault where it cannot be reported: then nothing was done.
@@ -55,7 +54,6 @@ def ask_for(session: Session, wish: Wish, *, flow_run_id: UUID | None = None) ->
         allow_partial=wish.allow_partial,
         is_correction=wish.is_correction,
         requested_by=wish.by,
-        flow_run_id=flow_run_id,
     )
     return completion_report.take_on(session, wanted, checked, settings().siplatih.chunk_size)
 

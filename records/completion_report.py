@@ -35,7 +35,6 @@ class Wanted:
     allow_partial: bool
     is_correction: bool
     requested_by: str
-    flow_run_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,6 @@ def take_on(session: Session, wanted: Wanted, checked: Checked, chunk_size: int)
     run.input = {"report_id": str(report.id)}
     _write(session, wanted, report, sorted_out, chunk_size)
     return Taken(report, run, is_new=True)
-
-
-def of_run(session: Session, run_id: UUID) -> CompletionReport | None:
-    """The report that a process reports."""
-    return session.scalars(sa.select(CompletionReport).filter_by(process_run_id=run_id)).one_or_none()
 
 
 @dataclass
@@ -218,7 +212,7 @@ def _again(session: Session, known: CompletionReport) -> Taken:
 def _process(session: Session, wanted: Wanted, content: bytes) -> ProcessRun:
     """The process of a new report; while the register is left alone it waits, and holds no worker."""
     names = (wanted.program.program_code, content.hex()[:12], wanted.program.lpk_registration_number)
-    run, _ = process.request(session, PROCESS, "/".join(names), {}, wanted.flow_run_id)
+    run, _ = process.request(session, PROCESS, "/".join(names), {})
     service_gate.wait_while_shut(session, SERVICE, run)
     return run
 

@@ -25,7 +25,6 @@ from tasks.retries import ONCE
 
 __all__ = ["PROCESS", "Batch", "end", "report", "reports_to_work", "run_name"]
 TABLE_ROWS = 200
-_UNEXPECTED = "unexpected {}; the log of its flow run tells more"
 
 
 @dataclass(frozen=True)
@@ -48,29 +47,19 @@ def run_name() -> str:
 def reports_to_work(report_id: UUID | None, processes: Sequence[UUID] | None) -> Iterator[Batch]:
     """Hold the reports of a batch alone, or the one that is named; raises work.Ended with what to say where
     there is nothing to do."""
-    run_ids = list(processes or ())
-    if not run_ids:
-        run_ids = [_named(report_id)]
-    elif report_id is not None:
+    if processes and report_id is not None:
         raise work.Ended(Failed(message="Give either a report_id or processes, not both."))
-    by_lock = {run_id.hex: run_id for run_id in run_ids}
-    with process.held_together(list(by_lock)) as held:
-        mine = [by_lock[name] for name in held]
+    run_ids = list(processes or ()) or [_named(report_id)]
+    with work.batch(run_ids) as runs:
+        of_runs = [run.id for run in runs]
         with unit_of_work() as session:
-            started = [run.id for run in process.start_batch(session, mine, work.flow_run_id())]
             ids = session.scalars(
                 sa.select(CompletionReport.id)
-                .where(CompletionReport.process_run_id.in_(started))
+                .where(CompletionReport.process_run_id.in_(of_runs))
                 .order_by(CompletionReport.id)  # in the order in which they were asked for
             )
             report_ids = tuple(ids)
-        if not report_ids:
-            raise work.Ended(Completed(name="Skipped", message="Ended already, or worked by another run."))
-        try:
-            yield Batch(report_ids, left=len(run_ids) - len(report_ids))
-        except Exception as error:
-            _let_go(started, error)
-            raise
+        yield Batch(report_ids, left=len(run_ids) - len(report_ids))
 
 
 def _named(report_id: UUID | None) -> UUID:
@@ -83,15 +72,6 @@ def _named(report_id: UUID | None) -> UUID:
             raise work.Ended(Failed(message=f"There is no report of completions {report_id}."))
         process.retry(session, report.process_run_id)
         return report.process_run_id
-
-
-def _let_go(run_ids: Sequence[UUID], error: Exception) -> None:
-    """A bug of ours: what was not brought to a state is for a person, so that nothing runs for ever."""
-    details = {"type": "unexpected", "message": _UNEXPECTED.format(type(error).__name__)}
-    with unit_of_work() as session:
-        for run_id in run_ids:
-            if session.get_one(process.ProcessRun, run_id).state == "running":
-                process.finish(session, run_id, "needs_attention", error=details)
 
 
 @task(name="report completions", **ONCE)
