@@ -11,6 +11,7 @@ from common.errors import BadInput, NotReachable, UnusableFile
 from jembatan.commands import (
     approvals,
     clients,
+    credentials,
     database,
     demo,
     events,
@@ -43,6 +44,7 @@ app.add_typer(notifications.app, name="notifications")
 app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(processes.app, name="process")
+app.add_typer(credentials.app, name="credentials")
 app.add_typer(clients.app, name="clients")
 app.add_typer(database.app, name="db")
 
