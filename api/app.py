@@ -18,7 +18,9 @@ from api import (
     approvals,
     badges,
     callbacks,
+    completions,
     console,
+    credential_checks,
     credentials,
     docs,
     europass,
@@ -29,8 +31,10 @@ from api import (
     pages,
     payments,
     payouts,
+    persons,
     problems,
     processes,
+    programs,
     reconciliations,
     refunds,
     training_centres,
@@ -107,6 +111,8 @@ _PARTS = (
     refunds,
     approvals,
     callbacks,
+    programs,
+    credential_checks,
     credentials,
     training_centres,
     badges,
@@ -118,6 +124,8 @@ _PARTS = (
     exception_sheet,
     exceptions,
     payouts,
+    completions,
+    persons,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

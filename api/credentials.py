@@ -21,14 +21,15 @@ from api.credential_models import (
     ShownCredential,
 )
 from api.cursors import Cursor
+from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
-from api.refunds import IdempotencyKey, key_reused
 from common import clock
 from common.errors import BadInput
 from common.settings import settings
 from credentials import asking
-from records import credential, credential_export, credential_state, idempotency
+from credentials import exports as exporting
+from records import credential, credential_export, credential_state
 from records.credential import Content, Credential, Holder, Unit
 from records.credential_export import CredentialExport
 from records.credential_state import NotPossible
@@ -66,10 +67,7 @@ def create_credential(
     """Make a learner's credential and export it. Repeat the same request as often as you like: it is one
     credential, and what a signed badge says cannot be changed: revoke it and issue another number."""
     with unit_of_work() as session:
-        if idempotency_key is not None:
-            request = f"credential\n{told.model_dump_json()}".encode()
-            if idempotency.seen(session, caller.client_id, idempotency_key, request) == "other":
-                raise key_reused()
+        is_repeated(session, caller, idempotency_key, f"credential\n{told.model_dump_json()}")
         credential_id, run = taken(session, told, settings().export_targets)
     if run is not None and waiting.until_ended(run.id, prefer):
         response.headers["Preference-Applied"] = "wait"
@@ -152,10 +150,7 @@ def export_credentials(
     """Have credentials exported to some targets. What is done already stays as it is; what a person had to
     look at is tried anew."""
     with unit_of_work() as session:
-        if idempotency_key is not None:
-            request = f"export\n{wish.model_dump_json()}".encode()
-            if idempotency.seen(session, caller.client_id, idempotency_key, request) == "other":
-                raise key_reused()
+        is_repeated(session, caller, idempotency_key, f"export\n{wish.model_dump_json()}")
         try:
             asked = asking.Wish(wish.credential_ids, wish.program_code, wish.targets)
             run, number = asking.ask_for(session, asked)
@@ -277,7 +272,7 @@ def shown(found: Credential, exports: list[CredentialExport]) -> dict[str, Any]:
             {
                 "target": one.target,
                 "state": one.state,
-                "links": one.links,
+                "links": exporting.links(one),
                 "problem": one.problem,
                 "next_attempt_at": one.next_attempt_at,
                 "done_at": one.done_at,

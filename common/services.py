@@ -46,6 +46,11 @@ class Siplatih(Service):
     ca_bundle: Path | None = Field(
         default=None, description="PEM file of the authorities that its certificate is checked with"
     )
+    knows_repeats: bool | None = Field(
+        default=None,
+        description="whether it recognises a participant who is reported again, so that a report whose "
+        "answer was lost may go once more by itself; default: yes in the sandbox, else a person decides",
+    )
     program_types: tuple[str, ...] = ("VOCATIONAL",)
     completion_statuses: tuple[str, ...] = ("COMPLETED", "FAILED", "WITHDRAWN")
 
@@ -55,6 +60,7 @@ class Siplatih(Service):
             self.base_url = self.base_url or f"{sandbox_url}/siplatih/api/v1"
             self.client_id = self.client_id or f"{SANDBOX_MARK}siplatih"
             self.client_secret = _or_sandbox(self.client_secret, "siplatih-secret")
+            self.knows_repeats = self.knows_repeats is not False
         if self.base_url:
             self.token_url = self.token_url or f"{self.base_url}/oauth/token"
 

@@ -289,10 +289,15 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+def is_path(secret: str) -> bool:
+    """Whether the setting of a secret names the file that holds it."""
+    return secret.startswith(("/", "./", "~"))
+
+
 def secret_text(value: SecretStr) -> str:
     """The secret itself, read from its file where the setting is a path to one."""
     text = value.get_secret_value()
-    if not text.startswith(("/", "./", "~")):
+    if not is_path(text):
         return text
     try:
         return Path(text).expanduser().read_text(encoding="utf-8").strip()

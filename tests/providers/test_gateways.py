@@ -195,4 +195,5 @@ def test_calls_keep_the_pace_that_is_set(parts: Stack) -> None:
         started = time.monotonic()
         for _ in range(6):
             client.get(f"{parts.sandbox_url}/healthz")
+        # At least: how slow the machine is changes nothing.
         assert time.monotonic() - started >= 5 / 50
