@@ -18,7 +18,9 @@ from api import (
     approvals,
     badges,
     callbacks,
+    completions,
     console,
+    credential_checks,
     credentials,
     docs,
     exception_sheet,
@@ -28,8 +30,10 @@ from api import (
     pages,
     payments,
     payouts,
+    persons,
     problems,
     processes,
+    programs,
     reconciliations,
     refunds,
     training_centres,
@@ -106,6 +110,8 @@ _PARTS = (
     refunds,
     approvals,
     callbacks,
+    programs,
+    credential_checks,
     credentials,
     training_centres,
     badges,
@@ -116,6 +122,8 @@ _PARTS = (
     exception_sheet,
     exceptions,
     payouts,
+    completions,
+    persons,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from api import cursors
 from api.access import REFUSALS, Caller, allowed
 from api.cursors import Cursor
+from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem, not_found
 from api.refund_models import Approvals, ApprovalState, ApprovalWord, RefusalWord, ShownApproval
-from api.refunds import IdempotencyKey, key_reused
 from checkout import approvals
 from common import clock, money
-from records import approval, idempotency
+from records import approval
 from records.approval import Approval
 from records.db import unit_of_work
 from records.exceptions import NotOpen, NotPossible
@@ -113,14 +113,8 @@ def _decide(
 ) -> ShownApproval:
     verb = "approve" if approve else "refuse"
     with unit_of_work() as session:
-        if key is not None:
-            seen = idempotency.seen(
-                session, caller.client_id, key, f"{verb} {approval_id}\n{reason}".encode()
-            )
-            if seen == "other":
-                raise key_reused()
-            if seen == "same":
-                return _shown(session.get_one(Approval, approval_id))
+        if is_repeated(session, caller, key, f"{verb} {approval_id}\n{reason}"):
+            return _shown(session.get_one(Approval, approval_id))
         try:
             by = approval.actor("client", caller.name)
             word = approvals.decide(session, approval_id, by=by, approve=approve, reason=reason)

@@ -20,15 +20,15 @@ from api.credential_models import (
     ShownCredential,
 )
 from api.cursors import Cursor
+from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
-from api.refunds import IdempotencyKey, key_reused
 from common import clock
 from common.errors import BadInput
 from common.settings import settings
 from credentials import asking
 from credentials import exports as exporting
-from records import credential, credential_export, credential_state, idempotency
+from records import credential, credential_export, credential_state
 from records.credential import Content, Credential, Holder, Unit
 from records.credential_export import CredentialExport
 from records.credential_state import NotPossible
@@ -67,10 +67,7 @@ def create_credential(
     credential, and what a signed badge says cannot be changed: revoke it and issue another number."""
     _check_days(told)
     with unit_of_work() as session:
-        if idempotency_key is not None:
-            request = f"credential\n{told.model_dump_json()}".encode()
-            if idempotency.seen(session, caller.client_id, idempotency_key, request) == "other":
-                raise key_reused()
+        is_repeated(session, caller, idempotency_key, f"credential\n{told.model_dump_json()}")
         made = credential.from_completion(
             session,
             program_code=told.program_code,
@@ -167,10 +164,7 @@ def export_credentials(
     """Have credentials exported to some targets. What is done already stays as it is; what a person had to
     look at is tried anew."""
     with unit_of_work() as session:
-        if idempotency_key is not None:
-            request = f"export\n{wish.model_dump_json()}".encode()
-            if idempotency.seen(session, caller.client_id, idempotency_key, request) == "other":
-                raise key_reused()
+        is_repeated(session, caller, idempotency_key, f"export\n{wish.model_dump_json()}")
         try:
             asked = asking.Wish(wish.credential_ids, wish.program_code, wish.targets)
             run, number = asking.ask_for(session, asked)

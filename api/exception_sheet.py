@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api.access import REFUSALS
 from api.exception_models import SheetDone
 from api.exceptions import OrderBy, Reader, Which, Writer
+from api.idempotency import IdempotencyKey, answer_kept, is_repeated, keep_answer
 from api.problem_kinds import OURS, described
 from api.problems import Problem
 from common.errors import UnusableFile
@@ -74,12 +75,21 @@ async def _body(request: Request) -> bytes:
             "content": {CSV: _FILE, XLSX: _FILE},
         }
     },
-    responses=described("unusable-sheet", "sheet-refused", "too-large", "invalid-request", *OURS, *REFUSALS),
+    responses=described(
+        "unusable-sheet",
+        "sheet-refused",
+        "too-large",
+        "invalid-request",
+        "idempotency-key-reused",
+        *OURS,
+        *REFUSALS,
+    ),
 )
 def upload_exceptions_sheet(
     caller: Writer,
     body: Annotated[bytes, Depends(_body)],
     dry_run: Annotated[Literal["true", "false"], Query(description="Only say what would be done")] = "false",
+    idempotency_key: IdempotencyKey = None,
 ) -> SheetDone:
     """Every filled row is worked, or none: then `errors` names each wrong row, why, and what to do.
 
@@ -93,18 +103,21 @@ def upload_exceptions_sheet(
             path.write_bytes(body)
             uploaded = exception_sheet.read(path, _NAME, Path(folder))
         with unit_of_work() as session:
+            named = f"sheet {dry_run}\n".encode() + body
+            if is_repeated(session, caller, idempotency_key, named):
+                return SheetDone.model_validate(answer_kept(session, caller, idempotency_key))
             done = exception_sheet.apply(
                 session, uploaded, by=f"client:{caller.name}", dry_run=dry_run == "true"
             )
+            if done.faults:
+                raise _refused(done)
+            told = SheetDone.model_validate({name: getattr(done, name) for name in SheetDone.model_fields})
+            keep_answer(session, caller, idempotency_key, told.model_dump(mode="json"))
+            return told
     except UnusableFile as error:
         raise Problem("unusable-sheet", f"{error}. Nothing was done.") from None
     except NobodyNamed as error:
         raise Problem("sheet-refused", f"{error}.") from None
-    if done.faults:
-        raise _refused(done)
-    return SheetDone.model_validate(
-        {name: getattr(done, name) for name in ("dry_run", "rows", "filled", "ended", "asked", "approvals")}
-    )
 
 
 def _refused(done: exception_sheet.Report) -> Problem:

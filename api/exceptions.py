@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BeforeValidator
 
 from api import cursors
-from api.access import REFUSALS, Caller, allowed
+from api.access import REFUSALS, Caller, allowed, needs_too
 from api.cursors import Cursor
 from api.exception_models import (
     Ageing,
@@ -20,15 +20,19 @@ from api.exception_models import (
     ExceptionWithHistory,
     Resolve,
     State,
+    Type,
     shown,
     with_history,
 )
+from api.idempotency import IdempotencyKey, is_repeated
 from api.payment_models import GatewayName
 from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem, not_found
+from api.refund_models import RefundOfException
+from checkout import resolve as ending
 from common import clock
 from common.money import MINOR_PER_UNIT, plain
-from records import exception_list, exception_work, exceptions
+from records import approval, exception_list, exceptions, payout, refund_charges
 from records.approval import NobodyNamed
 from records.db import unit_of_work
 from records.exception_list import Filter, Order
@@ -56,6 +60,7 @@ Day = Annotated[date, BeforeValidator(_iso_day)]
 
 def _which(
     gateway: Annotated[GatewayName | None, Query(description="Only this wallet")] = None,
+    type: Annotated[Type | None, Query(description="Only what is about this")] = None,
     class_: Annotated[
         ClassName | None,
         Query(alias="class", description="Only this class; `timing` is left out where it is not named"),
@@ -77,6 +82,7 @@ def _which(
 ) -> Filter:
     return Filter(
         gateway=gateway,
+        type=type,
         class_=class_,
         state=None if state == "all" else state,
         since=business_date_from,
@@ -105,7 +111,7 @@ def list_exceptions(
     limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
     cursor: Cursor = None,
 ) -> Exceptions:
-    """Differences between reports and our ledger, open ones where no other state is asked for."""
+    """Differences between ledger, reports and bank; open ones where no other state is asked for."""
     after = None if cursor is None else place_of(cursor)
     with unit_of_work() as session:
         found = exception_list.page(session, which, order, after=after, limit=limit + 1)
@@ -167,38 +173,60 @@ def read_exception(exception_id: ExceptionId, caller: Reader) -> ExceptionWithHi
     responses={
         202: {
             "model": ExceptionWithHistory,
-            "description": "A second person has to approve, `awaiting` is the question; it stays open",
+            "description": "It stays open: a second person has to approve, `awaiting` is the question; or "
+            "`refund` has to be confirmed",
         },
-        **described(*BODY, "not-found", "not-open", "awaits-approval", "not-possible", *OURS, *REFUSALS),
+        **described(
+            *BODY,
+            "not-found",
+            "not-open",
+            "awaits-approval",
+            "not-possible",
+            "idempotency-key-reused",
+            *OURS,
+            *REFUSALS,
+        ),
     },
 )
 def resolve_exception(
-    exception_id: ExceptionId, resolve: Resolve, caller: Writer, response: Response
+    exception_id: ExceptionId,
+    resolve: Resolve,
+    caller: Writer,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> ExceptionWithHistory:
     """End an open exception as what a person says, with the reason, in the name of the client.
 
-    `explain`: it is right as it is. `adopt`: the line becomes a payment of our ledger. `write_off`: the money
-    is given up. `match`: the line is `payment_id`. The last two are approved by somebody else first: 202.
+    `explain`: it is right as it is. `adopt`: the line becomes a payment of our ledger. `refund`: its money is
+    given back, which needs the scope `refunds:write` too; it ends when that is confirmed: 202. `write_off`:
+    the money is given up. `match`: the line is `payment_id`, or the entry of the bank is `payout`. The last
+    two are approved by somebody else first: 202.
     """
+    if resolve.action == "refund":
+        needs_too(caller, "refunds:write")
     try:
         with unit_of_work() as session:
-            outcome = exception_work.resolve(
-                session,
-                exception_id,
-                resolve.action,
-                by=f"client:{caller.name}",
-                reason=resolve.reason,
-                payment_id=resolve.payment_id,
-            )
+            named = f"resolve {exception_id}\n{resolve.model_dump_json()}"
+            if not is_repeated(session, caller, idempotency_key, named):
+                ending.resolve(
+                    session,
+                    exception_id,
+                    resolve.action,
+                    by=f"client:{caller.name}",
+                    reason=resolve.reason,
+                    payment_id=resolve.payment_id,
+                    payout=resolve.payout,
+                )
     except NotOpen as error:
         raise not_found(f"{error}.") if error.is_unknown else Problem("not-open", f"{error}.") from None
     except AwaitsApproval as error:
         raise Problem("awaits-approval", f"{error}.") from None
     except (NotPossible, NobodyNamed) as error:
         raise Problem("not-possible", f"{error}.") from None
-    if outcome.approval is not None:
+    told = _read(exception_id)
+    if told.state == "open":
         response.status_code = 202
-    return _read(exception_id)
+    return told
 
 
 def _read(exception_id: int) -> ExceptionWithHistory:
@@ -207,7 +235,16 @@ def _read(exception_id: int) -> ExceptionWithHistory:
         if found is None:
             raise not_found("There is no such exception.")
         waiting = awaited(session, [found.id]).get(found.id)
-        return with_history(found, waiting, proposals(session, found), exceptions.history(session, found.id))
+        given_back = refund_charges.of_exceptions(session, [found.id]).get(found.id)
+        question = approval.open_one(session, "refund", str(given_back.id)) if given_back else None
+        return with_history(
+            found,
+            waiting,
+            RefundOfException.of(given_back, question) if given_back else None,
+            proposals(session, found),
+            exceptions.history(session, found.id),
+            payout.evidence(session, found),
+        )
 
 
 def place_of(cursor: str) -> exception_list.Place:

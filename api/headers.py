@@ -18,7 +18,7 @@ _ALWAYS = "base-uri 'none'; frame-ancestors 'none'; form-action "
 
 def secure(headers: MutableHeaders, path: str) -> None:
     """Set the headers for an answer under that path."""
-    is_console = path == "/console" or path.startswith("/console/")
+    is_console = path == "/console" or path.startswith(("/console/", "/reconciliations/"))
     loaded = _CONSOLE if is_console else _DOCS if path == "/docs" else _PAGES
     headers["Content-Security-Policy"] = loaded + _ALWAYS + ("'self'" if is_console else "'none'")
     headers["X-Content-Type-Options"] = "nosniff"

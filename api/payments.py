@@ -5,13 +5,13 @@ from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
-from pydantic import StringConstraints
+from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from api import cursors
 from api.access import REFUSALS, allowed
 from api.cursors import Cursor
+from api.idempotency import IdempotencyKey, is_repeated
 from api.payment_models import (
     Event,
     GatewayName,
@@ -42,7 +42,6 @@ Writer = Annotated[Caller, Depends(allowed("payments:write"))]
 PaymentId = Annotated[
     UUID, Path(description="Ours, from the creation", examples=["019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"])
 ]
-_IDEMPOTENCY_KEY = r"^[\x21-\x7e]+$"
 IS_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}").fullmatch
 # What can be done next with a payment that was made.
 _LINKS: dict[str, Any] = {
@@ -89,14 +88,7 @@ def create_payment(
     order: Order,
     caller: Writer,
     response: Response,
-    idempotency_key: Annotated[
-        Annotated[str, StringConstraints(max_length=255, pattern=_IDEMPOTENCY_KEY)] | None,
-        Header(
-            alias="Idempotency-Key",
-            description="Names this request for good; the same key with another body is refused",
-            examples=["order-4711-first-try"],
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> ShownWithHistory:
     """Charge a learner's wallet. Repeat the same request as often as you like: it makes one charge.
 
@@ -157,13 +149,16 @@ def created(order: Order, caller: Caller, idempotency_key: str | None) -> Create
     "/verify",
     summary="Ask the gateway now",
     response_description="The payment as it is now, and where its status comes from",
-    responses=described(*BODY, "not-found", *OURS, *REFUSALS),
+    responses=described(*BODY, "not-found", "idempotency-key-reused", *OURS, *REFUSALS),
 )
-def verify_payment(which: WhichPayment, caller: Reader) -> Verified:
+def verify_payment(which: WhichPayment, caller: Reader, idempotency_key: IdempotencyKey = None) -> Verified:
     """The payment after asking its gateway: at most once a second, and not before the gateway allows it.
     `status_source` says where the status comes from."""
     with unit_of_work() as session:
         found = _own(session, caller, which)
+        is_repeated(
+            session, caller, idempotency_key, f"verify {found.id}"
+        )  # it asks anew: that moves nothing
     asked = ask.ask(found.id, cause="verify", source=f"client {caller.name}")
     with unit_of_work() as session:
         now = session.get_one(Payment, found.id)
@@ -182,12 +177,23 @@ def verify_payment(which: WhichPayment, caller: Reader) -> Verified:
     "/{payment_id:uuid}/cancel",
     summary="Cancel a pending payment",
     response_description="The payment as it is now: `cancelled`, or what became of it meanwhile",
-    responses=described("not-found", "not-cancellable", "gateway-unavailable", *OURS, *REFUSALS),
+    responses=described(
+        "invalid-request",
+        "not-found",
+        "not-cancellable",
+        "gateway-unavailable",
+        "idempotency-key-reused",
+        *OURS,
+        *REFUSALS,
+    ),
 )
-def cancel_payment(payment_id: PaymentId, caller: Writer) -> ShownWithHistory:
+def cancel_payment(
+    payment_id: PaymentId, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> ShownWithHistory:
     """Cancel the charge at its gateway, where the gateway can (GoPay can). What was paid stays paid."""
     with unit_of_work() as session:
         _own(session, caller, WhichPayment(payment_id=payment_id))
+        is_repeated(session, caller, idempotency_key, f"cancel {payment_id}")  # what is cancelled stays so
     try:
         found = cancel.cancel(payment_id)
     except Refusal as refusal:

@@ -1,13 +1,16 @@
 """Refunds and approvals as the API takes and shows them: every member checked, described, with an example."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StringConstraints
 from pydantic.config import JsonDict
 
 from api.processes import State
+from common.money import plain
+from records.approval import Approval
+from records.refund import Refund
 
 _EXACT_EVERYWHERE = 2**53 - 1
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -40,6 +43,8 @@ _REFUND: JsonDict = {
     "reason": "Course was cancelled",
     "problem": None,
     "is_foreign": False,
+    "exception_id": None,
+    "charge_reference": None,
     "created_at": "2026-11-25T04:00:00Z",
     "confirmed_at": None,
 }
@@ -50,6 +55,16 @@ _ACCEPTED: JsonDict = {
     "state": "queued",
     "approval_id": None,
     "refund": _REFUND,
+}
+_OF_EXCEPTION: JsonDict = {
+    "refund_id": "019ab1c2-9a10-7c3e-9d55-0a4b6f1e2d3c",
+    "payment_id": "019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c",
+    "process_id": _PROCESS_ID,
+    "amount": "275000.00",
+    "charge_reference": "GP-9977",
+    "status": "accepted",
+    "problem": None,
+    "approval_id": None,
 }
 _APPROVAL: JsonDict = {
     "approval_id": "019ab1c2-9b10-7c3e-9d55-0a4b6f1e2d3c",
@@ -122,6 +137,12 @@ class ShownRefund(BaseModel):
     reason: str | None = Field(description="Why it was asked for")
     problem: str | None = Field(description="Why it is not further, or why it was refused; for people")
     is_foreign: bool = Field(description="Made at the gateway without us, and taken in")
+    exception_id: int | None = Field(
+        description="The exception that it ends, where it was asked for to end one"
+    )
+    charge_reference: str | None = Field(
+        description="The gateway's name of the second charge that goes back; null: it is money of the payment"
+    )
     created_at: datetime = Field(description="When it was asked for, or taken in")
     confirmed_at: datetime | None = Field(description="When the money moved, as the gateway says")
 
@@ -143,6 +164,38 @@ class Refunds(BaseModel):
 
     items: list[RefundWithHistory] = Field(description="Yours, and those made at the gateway without you")
     left: int = Field(description="What can still be given back, in whole rupiah")
+
+
+class RefundOfException(BaseModel):
+    """The refund that is to end an exception."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_OF_EXCEPTION]})
+
+    refund_id: UUID = Field(description="Names the refund")
+    payment_id: UUID = Field(
+        description="Our payment; `GET /api/v1/payments/{payment_id}/refunds` tells more"
+    )
+    process_id: UUID | None = Field(description="The process that makes it")
+    amount: str = Field(description="With two decimals", examples=["75000.00"])
+    charge_reference: str | None = Field(
+        description="The charge that goes back, by the gateway's name; null: the payment itself"
+    )
+    status: RefundStatus = Field(description="How far it has come; `confirmed` ends the exception")
+    problem: str | None = Field(description="Why it is not further, or why it was refused")
+    approval_id: UUID | None = Field(description="The second person's word that it waits for, if it does")
+
+    @classmethod
+    def of(cls, found: Refund, question: Approval | None) -> Self:
+        """The refund, and the open question about it."""
+        return cls(
+            refund_id=found.id,
+            process_id=found.process_run_id,
+            amount=plain(found.amount_minor),
+            approval_id=question.id if question else None,
+            **{
+                name: getattr(found, name) for name in ("payment_id", "charge_reference", "status", "problem")
+            },
+        )
 
 
 class RefundAccepted(BaseModel):

@@ -4,12 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Header, Path, Response
-from pydantic import StringConstraints
+from fastapi import APIRouter, Depends, Path, Response
 from sqlalchemy.orm import Session
 
 from api import waiting
 from api.access import REFUSALS, Caller, allowed
+from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
 from api.refund_models import RefundAccepted, RefundEvent, Refunds, RefundWish, RefundWithHistory, ShownRefund
@@ -18,7 +18,7 @@ from checkout.create import Refusal
 from checkout.refund import Wish
 from common.money import MINOR_PER_UNIT
 from common.settings import settings
-from records import approval, idempotency, refund
+from records import approval, refund, refund_room
 from records.db import unit_of_work
 from records.payment import Payment
 from records.process import ProcessRun
@@ -30,14 +30,6 @@ Reader = Annotated[Caller, Depends(allowed("refunds:read"))]
 Writer = Annotated[Caller, Depends(allowed("refunds:write"))]
 PaymentId = Annotated[
     UUID, Path(description="Ours, from the creation", examples=["019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"])
-]
-IdempotencyKey = Annotated[
-    Annotated[str, StringConstraints(max_length=255, pattern=r"^[\x21-\x7e]+$")] | None,
-    Header(
-        alias="Idempotency-Key",
-        description="Names this request for good; the same key with another request is refused",
-        examples=["refund-4711-first-try"],
-    ),
 ]
 
 
@@ -74,10 +66,7 @@ def create_refund(
     amount_minor = None if wish.amount is None else wish.amount * MINOR_PER_UNIT
     with unit_of_work() as session:
         _own(session, caller, payment_id)
-        if idempotency_key is not None:
-            request = f"refund {payment_id}\n{wish.model_dump_json()}".encode()
-            if idempotency.seen(session, caller.client_id, idempotency_key, request) == "other":
-                raise key_reused()
+        is_repeated(session, caller, idempotency_key, f"refund {payment_id}\n{wish.model_dump_json()}")
         try:
             by = approval.actor("client", caller.name)
             asked = asking.ask_for(session, payment_id, Wish(wish.refund_key, amount_minor, wish.reason, by))
@@ -117,7 +106,7 @@ def list_refunds(payment_id: PaymentId, caller: Reader) -> Refunds:
             )
             for one in refund.of_payment(session, found.id)
         ]
-        return Refunds(items=items, left=refund.left_minor(session, found) // MINOR_PER_UNIT)
+        return Refunds(items=items, left=refund_room.left_minor(session, found) // MINOR_PER_UNIT)
 
 
 def _own(session: Session, caller: Caller, payment_id: UUID) -> Payment:
@@ -131,14 +120,6 @@ def _own(session: Session, caller: Caller, payment_id: UUID) -> Payment:
 
 def _event(one: object) -> RefundEvent:
     return RefundEvent.model_validate({name: getattr(one, name) for name in RefundEvent.model_fields})
-
-
-def key_reused() -> Problem:
-    """The Idempotency-Key names another request of this client."""
-    detail = "This key was used for another request. Take a new key for a new request."
-    problem = Problem("idempotency-key-reused", detail)
-    problem.errors = [{"where": "header.Idempotency-Key", "reason": detail}]
-    return problem
 
 
 def _problem(refusal: Refusal) -> Problem:

@@ -7,8 +7,15 @@ from api.problem_kinds import KINDS
 from api.problems import Problem, answered
 
 LARGEST = 1024 * 1024
-# A file, and so more than any message.
-LARGER = {"/api/v1/exceptions/sheet": 16 * 1024 * 1024, "/verify": 5 * 1024 * 1024}
+# A file or a whole class, and so more than any message.
+LARGER = dict.fromkeys(
+    (
+        "/api/v1/exceptions/sheet",
+        "/api/v1/integrations/siplatih/report-completion",
+        "/api/v1/integrations/siplatih/report-completion/sheet",
+    ),
+    16 * 1024 * 1024,
+) | {"/verify": 5 * 1024 * 1024}
 
 
 class SizeLimit:

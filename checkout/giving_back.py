@@ -22,7 +22,7 @@ from checkout.gateways import gateway
 from common import clock
 from common.errors import Ambiguous, AuthFailed, BadInput, NotNow, ProviderError, Rejected, Transient
 from providers.base import Gateway, RefundOrder, RefundStatus
-from records import approval, payment, process, refund
+from records import approval, process, refund, refund_charges
 from records.charge import NEXT_EXTERNAL_ID
 from records.db import unit_of_work
 from records.payment import Payment
@@ -103,7 +103,8 @@ def step(refund_id: UUID) -> Step:
         difference = refunds_told.differs(found, told)
         if difference is not None and found.status not in ENDED:
             return _needs_a_person(session, found, paid, "other-money", difference)
-        refunds_told.take(session, paid, found, told, cause=CAUSE, source="the gateway's answer")
+        source = "the gateway's answer"
+        refunds_told.take(session, paid, found, told, cause=CAUSE, source=source, is_fresh=True)
         return _ended_or_waits(session, found, paid)
 
 
@@ -114,7 +115,7 @@ def _claim(session: Session, found: Refund, paid: Payment) -> _Turn | Step:
     if found.status in ("requested", "awaiting_approval"):
         return _without_a_word(session, found, paid)
     if found.status == "approved":
-        why_not = asking.why_not_any_more(session, paid)
+        why_not = asking.why_not_any_more(paid, found)
         if why_not is not None:
             refund.apply(session, paid, found, "refused", cause="rule", source="checked", problem=why_not)
             return _ended(session, found, paid)
@@ -123,16 +124,17 @@ def _claim(session: Session, found: Refund, paid: Payment) -> _Turn | Step:
     if was_sent and clock.now() < first:
         return _waits(session, found, paid, first, "too-early", "The gateway may not be asked yet")
     if not was_sent:
-        refund.apply(session, paid, found, "sent", cause=CAUSE, source="process")
+        refund.apply(session, paid, found, "sent", cause=CAUSE, source="process", is_fresh=True)
     assert found.sent_at is not None or found.is_foreign
     return _Turn(
         order=RefundOrder(
             reference=paid.reference,
-            gateway_reference=paid.gateway_reference,
+            gateway_reference=found.charge_reference or paid.gateway_reference,
+            is_one_of_several=refund_charges.has_several_charges(session, paid),
             refund_key=found.reference,
             external_id=found.external_id or "",
             amount_minor=found.amount_minor,
-            payment_amount_minor=paid.amount_minor,
+            payment_amount_minor=found.charge_minor or paid.amount_minor,
             currency=found.currency,
             reason=found.reason or "",
         ),
@@ -230,6 +232,8 @@ def _ended_or_waits(session: Session, found: Refund, paid: Payment) -> Step:
         sentence = f"{says['message']}, for seven days. Ask {paid.gateway} what became of it, then retry"
         return _needs_a_person(session, found, paid, "not-moved", sentence)
     again = timetable.next_look_at_refund(clock.now(), since)
+    if found.status == "accepted":  # the gateway tells us when the bank has moved it
+        again = max(again, since + timetable.ACCEPTED_LOOKED_AT)
     return _waits(session, found, paid, again, says["type"], found.problem or says["message"])
 
 
@@ -282,8 +286,8 @@ def _step(
 
 def _locked(session: Session, refund_id: UUID) -> tuple[Refund, Payment]:
     """The refund and its payment as they are now; nobody else moves them until this transaction ends."""
-    payment_id = session.scalar(sa.select(Refund.payment_id).where(Refund.id == refund_id))
-    if payment_id is None:
+    of_refund = sa.select(Refund.payment_id).where(Refund.id == refund_id).scalar_subquery()
+    paid = session.scalars(sa.select(Payment).where(Payment.id == of_refund).with_for_update()).one_or_none()
+    if paid is None:
         raise BadInput(f"there is no refund {refund_id}")
-    paid = payment.locked(session, payment_id)
     return session.get_one(Refund, refund_id, populate_existing=True), paid

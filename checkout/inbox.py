@@ -16,7 +16,7 @@ from checkout.ask import Asked
 from checkout.gateways import gateway as open_gateway
 from common import clock, money
 from providers.base import ChargeStatus
-from records import notification, payment
+from records import notification, payment, process, refund, refund_charges
 from records.db import database_url, engine, glance, unit_of_work
 from records.notification import Notification
 from records.payment import ENDS_UNPAID, PAID, Payment, PaymentStatus, route
@@ -67,6 +67,8 @@ def _sieve(session: Session, gateway: str, reference: str) -> tuple[Payment, lis
         return None
     left = []
     for one in waiting:
+        if _is_of_another_charge(session, one, found):
+            continue
         difference = _difference(one, found)
         if difference is None:
             left.append(one)
@@ -167,6 +169,24 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
 def _remark_unconfirmed(session: Session, one: Notification, now: Payment, said: ChargeStatus) -> None:
     note = f"A notification claims {one.word}; asked, the gateway says {said.word}. Nothing moved."
     payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
+
+
+def _is_of_another_charge(session: Session, one: Notification, found: Payment) -> bool:
+    """Put away what is about a charge that is given back beside the payment.
+
+    That money went back of one of several charges is looked up at once, refund by refund: our reference
+    alone does not say which is meant.
+    """
+    if not refund_charges.has_several_charges(session, found):
+        return False
+    if one.claimed in _WENT_BACK:
+        for given_back in refund.of_payment(session, found.id):
+            if given_back.status in refund.SENT and given_back.process_run_id is not None:
+                process.retry(session, given_back.process_run_id)
+    is_other = refund_charges.is_of_another_charge(session, found, one.gateway_reference)
+    if is_other:
+        notification.worked(one, found.id, "about a charge that is given back beside the payment")
+    return is_other
 
 
 def _difference(one: Notification, found: Payment) -> str | None:

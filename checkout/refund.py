@@ -5,11 +5,13 @@ key before it sends anything again.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy.exc import NoResultFound
 from sqlalchemy.orm import Session
 
 from checkout.create import Refusal
@@ -17,11 +19,12 @@ from checkout.gateways import gateway
 from common import clock, money
 from common.settings import settings
 from providers.base import Capabilities
-from records import approval, payment, process, refund
+from records import approval, payment, process, refund, refund_room
 from records.approval import Approval
 from records.payment import PAID, Payment
 from records.process import ProcessRun
-from records.refund import PROCESS, Refund, TooMuch
+from records.refund import PROCESS, Refund
+from records.refund_room import OtherCharge, Room, TooMuch
 
 KEY = r"^[A-Za-z0-9_-]{1,64}$"
 LONGEST_REASON = 255
@@ -33,12 +36,17 @@ NOTHING_LEFT = "All of it has been given back already, or is on its way back."
 
 @dataclass(frozen=True)
 class Wish:
-    """A refund that somebody asks for. amount_minor: None for all that is left. requested_by: an actor."""
+    """A refund that somebody asks for. amount_minor: None for all that is left. requested_by: an actor.
+
+    exception_id: the exception that it ends; charge: what it gives back, where that is not the payment's own.
+    """
 
     refund_key: str
     amount_minor: int | None
     reason: str
     requested_by: str
+    exception_id: int | None = None
+    charge: OtherCharge | None = None
 
 
 class AskedFor(NamedTuple):
@@ -59,56 +67,118 @@ def ask_for(session: Session, payment_id: UUID, wish: Wish, *, flow_run_id: UUID
     (`invalid-request`, `not-refundable`, `refund-too-large`, `partial-refund-not-offered`,
     `refund-key-reused`), NobodyNamed, NoResultFound for no payment.
     """
+    (asked,) = ask_for_many(session, [(payment_id, wish)], flow_run_id=flow_run_id)
+    if isinstance(asked, Refusal):
+        raise asked
+    return asked
+
+
+def ask_for_many(
+    session: Session, wishes: Sequence[tuple[UUID, Wish]], *, flow_run_id: UUID | None = None
+) -> list[AskedFor | Refusal]:
+    """The same for many at once, each with what came of it, in a handful of statements for all."""
+    paid = {one.id: one for one in payment.locked_many(session, {payment_id for payment_id, _ in wishes})}
+    if missing := {payment_id for payment_id, _ in wishes} - set(paid):
+        raise NoResultFound(f"There is no payment {min(missing)}")
+    rooms = refund_room.rooms(session, list(paid.values()), new=len(wishes))
+    found: list[tuple[Refund, bool] | Refusal] = []
+    for payment_id, wish in wishes:
+        try:
+            found.append(_set_aside(rooms[payment_id], wish))
+        except Refusal as refusal:
+            found.append(refusal)
+    new = [one[0] for one in found if not isinstance(one, Refusal) and one[1]]
+    session.add_all(new)
+    session.flush()
+    runs = process.request_many(
+        session,
+        PROCESS,
+        {
+            f"{paid[one.payment_id].reference}/{one.refund_key}": {
+                "payment_id": str(one.payment_id),
+                "refund_id": str(one.id),
+            }
+            for one in new
+        },
+        flow_run_id,
+    )
+    asked: list[AskedFor | Refusal] = []
+    for either in found:
+        if isinstance(either, Refusal):
+            asked.append(either)
+            continue
+        one, is_new = either
+        ours = paid[one.payment_id]
+        if not is_new:
+            asked.append(of_known(session, ours, one))
+            continue
+        run = runs[f"{ours.reference}/{one.refund_key}"]
+        one.process_run_id = run.id
+        note = f"Asked for: {money.rupiah(one.amount_minor)}."
+        refund.add_event(session, one, None, cause="request", source=one.requested_by or "", note=note)
+        question = _approved_or_asked(session, rooms[ours.id], one, run)
+        asked.append(AskedFor(one, ours, run, question, True))
+    session.flush()
+    return asked
+
+
+def _set_aside(room: Room, wish: Wish) -> tuple[Refund, bool]:
+    """The refund of a wish, and whether it is new. Raises Refusal, NobodyNamed."""
     _check_form(wish)
     requested_by = approval.actor_of(wish.requested_by)
-    found = payment.locked(session, payment_id)
-    known = refund.of_key(session, found, wish.refund_key)
+    known = room.of_key(wish.refund_key)
     if known is not None:
         if wish.amount_minor not in (None, known.amount_minor) or wish.reason != known.reason:
             raise _key_reused()
-        run, _ = process.request(session, PROCESS, f"{found.reference}/{wish.refund_key}", {})
-        return AskedFor(known, found, run, approval.open_one(session, "refund", str(known.id)), False)
-    can = check_state(found)
+        return known, False
+    can = check_state(room.payment, wish.charge)
     try:
-        made = refund.reserve(
-            session,
-            found,
+        made = room.set_aside(
             refund_key=wish.refund_key,
             amount_minor=wish.amount_minor,
             reason=wish.reason,
             requested_by=requested_by,
+            charge=wish.charge,
+            exception_id=wish.exception_id,
         )
     except TooMuch as too_much:
         if too_much.left_minor == 0:
             raise _not_refundable(NOTHING_LEFT) from None
         raise _too_large(too_much.left_minor) from None
-    if made.amount_minor != found.amount_minor and not can.partial_refund:
-        raise _whole_only(found)
-    asked = {"payment_id": str(found.id), "refund_id": str(made.id)}
-    run, _ = process.request(session, PROCESS, f"{found.reference}/{wish.refund_key}", asked, flow_run_id)
-    made.process_run_id = run.id
-    return AskedFor(made, found, run, _approved_or_asked(session, found, made, run), True)
+    whole = made.charge_minor or room.payment.amount_minor
+    if made.amount_minor != whole and not can.partial_refund:
+        room.refunds.remove(made)
+        raise _whole_only(room.payment, whole)
+    return made, True
 
 
-def check_state(found: Payment) -> Capabilities:
-    """Whether its gateway can give back of this payment at all, before anybody is asked. Raises Refusal."""
+def of_known(session: Session, found: Payment, known: Refund) -> AskedFor:
+    """A refund that was asked for before, with what belongs to it."""
+    run = session.get_one(ProcessRun, known.process_run_id)
+    return AskedFor(known, found, run, approval.open_one(session, "refund", str(known.id)), False)
+
+
+def check_state(found: Payment, charge: OtherCharge | None = None) -> Capabilities:
+    """Whether its gateway can give back of this payment, or of a charge beside it, at all; before anybody is
+    asked. Raises Refusal."""
     if found.status not in PAID:
         raise _not_refundable(f"Only a paid payment can be refunded; this is {found.status}.")
-    if found.status == "refunded":
+    if found.status == "refunded" and charge is None:
         raise _not_refundable("All of it has been given back already.")
     can = gateway(found.gateway).capabilities
-    reason = _out_of_time(found, can)
+    reason = _out_of_time(found, can, charge.paid_at if charge is not None else None)
     if reason:
         raise _not_refundable(reason)
     return can
 
 
-def _out_of_time(found: Payment, can: Capabilities) -> str | None:
-    """Why the gateway cannot give back now, where it cannot."""
+def _out_of_time(found: Payment, can: Capabilities, paid_at: datetime | None = None) -> str | None:
+    """Why the gateway cannot give back now, where it cannot. paid_at: of a charge beside the payment's."""
     if not can.refund:
         return f"{found.gateway} offers no refunds in its present profile. Give the money back another way."
-    assert found.paid_at is not None  # the database holds that
-    last = found.paid_at + timedelta(days=can.refund_days)
+    paid_at = paid_at or found.paid_at
+    assert paid_at is not None  # the database holds that
+    last = paid_at + timedelta(days=can.refund_days)
     if clock.now() > last:
         return (
             f"{found.gateway} gives back within {can.refund_days} days; for this payment that was until "
@@ -117,33 +187,51 @@ def _out_of_time(found: Payment, can: Capabilities) -> str | None:
     return None
 
 
-def why_not_any_more(session: Session, found: Payment) -> str | None:
+def why_not_any_more(found: Payment, made: Refund) -> str | None:
     """What has come in between since the refund was asked for, if anything: it may have waited for days."""
     if found.status not in PAID:
         return f"The payment is {found.status} now"
+    if made.charge_reference is not None:
+        return None  # of a charge beside the payment the gateway itself says whether it is too late
     return _out_of_time(found, gateway(found.gateway).capabilities)
 
 
-def _approved_or_asked(session: Session, found: Payment, made: Refund, run: ProcessRun) -> Approval | None:
-    """Below the limit it may go; above it a second person is asked, and the process waits for the word."""
-    limit = settings().refund_approval_above * money.MINOR_PER_UNIT
+def _approved_or_asked(session: Session, room: Room, made: Refund, run: ProcessRun) -> Approval | None:
+    """Below the limit it may go; above it a second person is asked, and the process waits for the word.
+
+    All that goes back of one payment without such a word counts together: several small ones are no way
+    around it.
+    """
+    limit, found = settings().refund_approval_above * money.MINOR_PER_UNIT, room.payment
     cause, source = "rule", "approval limit"
-    if made.amount_minor <= limit:
-        refund.apply(session, found, made, "approved", cause=cause, source=source)
+    together = room.without_a_word_minor()
+    if together <= limit:
+        refund.apply(session, found, made, "approved", cause=cause, source=source, is_fresh=True)
         return None
     question = approval.request(
         session,
         "refund",
         str(made.id),
         requested_by=made.requested_by or "",
-        summary=f"Give back {money.rupiah(made.amount_minor)} of {found.reference} ({found.gateway})",
+        summary=f"Give back {money.rupiah(made.amount_minor)} of {_what(found, made)} ({found.gateway})",
         amount_minor=made.amount_minor,
         currency=made.currency,
     )
+    room.with_a_word.add(made.id)
     note = f"More than {money.rupiah(limit)}: a second person is asked."
-    refund.apply(session, found, made, "awaiting_approval", cause=cause, source=source, note=note)
+    if made.amount_minor <= limit:
+        note = f"With what went back before it is {money.rupiah(together)}. {note}"
+    to_status: refund.RefundStatus = "awaiting_approval"
+    refund.apply(session, found, made, to_status, cause=cause, source=source, note=note, is_fresh=True)
     process.wait(session, run.id, question.expires_at, waiting_for(question))
     return question
+
+
+def _what(found: Payment, made: Refund) -> str:
+    """Of which money a refund is, in the words of a question."""
+    if made.charge_reference is None:
+        return found.reference
+    return f"{found.reference}, its second charge {made.charge_reference}"
 
 
 def waiting_for(question: Approval) -> dict[str, str]:
@@ -205,11 +293,11 @@ def _not_refundable(detail: str) -> Refusal:
     return Refusal("not-refundable", None, detail)
 
 
-def _whole_only(found: Payment) -> Refusal:
+def _whole_only(found: Payment, whole_minor: int) -> Refusal:
     return Refusal(
         "partial-refund-not-offered",
         "amount",
-        f"{found.gateway} gives back only the whole payment, {money.rupiah(found.amount_minor)}.",
+        f"{found.gateway} gives back only the whole payment, {money.rupiah(whole_minor)}.",
     )
 
 

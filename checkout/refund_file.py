@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from checkout.create import Refusal
-from checkout.refund import AskedFor, Wish, ask_for
+from checkout.refund import AskedFor, Wish, ask_for_many
 from common import money
 from common.errors import UnusableFile
 from records.payment import Payment
@@ -101,18 +101,20 @@ def ask(session: Session, rows: Sequence[Row], requested_by: str) -> Asked:
     result = Asked()
     by_reference = _payments(session, rows)
     seen: dict[tuple[str, str], int] = {}
-    # In one order, whatever the file's: two files at once wait for each other and not in a circle.
-    for row in sorted(rows, key=lambda row: (by_reference.get(row.reference, UUID(int=0)), row.line)):
+    wanted: list[tuple[Row, Wish]] = []
+    for row in rows:
         problem = _problem(row, by_reference, seen)
         if problem is not None:
             result.refused.append(problem)
             continue
         minor = int(row.amount) * money.MINOR_PER_UNIT if row.amount else None
-        wish = Wish(row.refund_key, minor, row.reason, requested_by)
-        try:
-            result.rows.append((row, ask_for(session, by_reference[row.reference], wish)))
-        except Refusal as refusal:
-            result.refused.append(RefusedRow(row.line, refusal.field or "reference", refusal.detail))
+        wanted.append((row, Wish(row.refund_key, minor, row.reason, requested_by)))
+    asked = ask_for_many(session, [(by_reference[row.reference], wish) for row, wish in wanted])
+    for (row, _), one in zip(wanted, asked, strict=True):
+        if isinstance(one, Refusal):
+            result.refused.append(RefusedRow(row.line, one.field or "reference", one.detail))
+        else:
+            result.rows.append((row, one))
     result.refused.sort(key=lambda one: one.line)
     result.rows.sort(key=lambda one: one[0].line)
     return result

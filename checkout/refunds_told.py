@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from checkout import timetable
 from common import clock, money
 from providers.base import ChargeStatus, RefundStatus
+from records import foreign_refund, process, refund, refund_charges
 from records import payment as payments
-from records import process, refund
 from records.payment import PAID, Payment
 from records.refund import PROCESS, Refund
 
@@ -20,8 +20,12 @@ def settle(session: Session, payment: Payment, said: ChargeStatus, *, cause: str
     """Let refunds and payment follow the gateway's answer; tells whether anything moved.
 
     payment: locked. Where the gateway lists its refunds, only what the bank has moved counts; where it tells
-    no more than a total, the total does.
+    no more than a total, the total does. An answer about another charge, which is given back beside the
+    payment, is no word about the payment: only refunds of ours follow it.
     """
+    if refund_charges.is_of_another_charge(session, payment, said.gateway_reference):
+        has_moved = [_follow_ours(session, payment, one, cause, source) for one in said.refunds or ()]
+        return any(has_moved)
     before = payment.status, payment.refunded_minor
     if payment.status not in PAID:
         payments.apply(
@@ -57,9 +61,19 @@ def settle(session: Session, payment: Payment, said: ChargeStatus, *, cause: str
 
 
 def take(
-    session: Session, payment: Payment, known: Refund, told: RefundStatus, *, cause: str, source: str
+    session: Session,
+    payment: Payment,
+    known: Refund,
+    told: RefundStatus,
+    *,
+    cause: str,
+    source: str,
+    is_fresh: bool = False,
 ) -> bool:
-    """Move a refund as the gateway tells of it; the money must be what we asked for. payment: locked."""
+    """Move a refund as the gateway tells of it; the money must be what we asked for. payment: locked.
+
+    is_fresh: as in refund.apply.
+    """
     difference = differs(known, told)
     if difference is not None:
         refund.remark(session, known, difference, cause=cause, source=source)
@@ -86,6 +100,7 @@ def take(
         problem=problem or None,
         gateway_reference=told.gateway_reference,
         evidence=told.raw,
+        is_fresh=is_fresh,
     )
 
 
@@ -97,23 +112,36 @@ def differs(known: Refund, told: RefundStatus) -> str | None:
     return f"The gateway gives back {theirs} where we asked for {ours}: ask it which is right, then retry"
 
 
-def _take_in(
-    session: Session, payment: Payment, told: RefundStatus, said: ChargeStatus, cause: str, source: str
-) -> bool:
-    """One refund of the gateway's list: known by its key or by the gateway's number, else taken in."""
+def _follow_ours(session: Session, payment: Payment, told: RefundStatus, cause: str, source: str) -> bool:
+    known = _known(session, payment, told)
+    return known is not None and take(session, payment, known, told, cause=cause, source=source)
+
+
+def _known(session: Session, payment: Payment, told: RefundStatus) -> Refund | None:
+    """The refund of the payment that the gateway tells of, by its key or else by the gateway's number."""
     is_it = Refund.reference == told.refund_key
     if told.gateway_reference is not None:
         is_it = sa.or_(is_it, Refund.gateway_reference == told.gateway_reference)
-    known = session.scalars(
+    return session.scalars(
         sa.select(Refund)
         .where(Refund.payment_id == payment.id, is_it)
         .order_by(Refund.reference != told.refund_key)
     ).first()
+
+
+def _take_in(
+    session: Session, payment: Payment, told: RefundStatus, said: ChargeStatus, cause: str, source: str
+) -> bool:
+    """One refund of the gateway's list: one that we know, else taken in."""
+    known = _known(session, payment, told)
+    if known is None and told.state in ("accepted", "confirmed"):
+        known = foreign_refund.reported(session, payment, told.amount_minor)
     if known is not None:
+        foreign_refund.told_of(session, known, told.refund_key, told.gateway_reference)
         return take(session, payment, known, told, cause=cause, source=source)
     if told.state not in ("accepted", "confirmed") or not told.amount_minor:
         return False
-    made = refund.adopt(
+    made = foreign_refund.adopt(
         session,
         payment,
         reference=told.refund_key,

@@ -21,6 +21,8 @@ NOT_MOVED_YET = {
 # A refund is followed as long as its key means the same refund to the gateway. Source: Midtrans, Refund.
 FOLLOWED_FOR = timedelta(days=7)
 SOONEST_AFTER_REFUND, LATEST_AFTER_REFUND = timedelta(seconds=20), timedelta(hours=1)
+# What the gateway has taken it tells us of as soon as the bank has moved it, within seconds mostly.
+ACCEPTED_LOOKED_AT = timedelta(minutes=2)
 # Somebody has to fill the merchant's balance: minutes do not matter, and a worker is not held.
 BALANCE_LOOKED_AT = timedelta(minutes=30)
 # A call that lost its answer has reached the gateway by then, or never will.

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field, SecretStr, field_validator, model_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.errors import BadInput
+from common.services import SANDBOX_MARK, Europass, LinkedIn, Service, Siplatih
 
-SANDBOX_MARK = "sandbox-"  # every key that the sandbox hands out starts with this
 # What the test hosts of gateways have in their names: ours, DOKU, Faspay, DANA, Midtrans, NICEPAY, OVO.
 SANDBOX_HOSTS = ("sandbox", "merchants.sbx.midtrans.com", "dev.nicepay.co.id", "byte-stack.net")
 
@@ -65,20 +65,6 @@ class PayoutPlan(BaseModel):
         except re.error as error:
             raise ValueError(f"the pattern is no regular expression: {error}") from None
         return pattern
-
-
-class Service(BaseModel):
-    """What every outside service has: an address, time-outs in seconds, calls a second."""
-
-    base_url: str = ""
-    connect_timeout: float = 3.0
-    read_timeout: float = 15.0
-    rate: float = Field(default=100.0, gt=0, description="calls a second")
-
-    @field_validator("base_url", mode="after")
-    @classmethod
-    def _without_slash(cls, base_url: str) -> str:
-        return base_url.rstrip("/")  # what follows it is signed, from its first slash on
 
 
 class Gateway(Service):
@@ -183,6 +169,9 @@ class Settings(BaseSettings):
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))
     ovo: Snap = Snap(fee=_plan("1.5"), profile="doku")
     linkaja: Snap = Snap(fee=_plan("1.5"), profile="nicepay")
+    siplatih: Siplatih = Siplatih()
+    linkedin: LinkedIn = LinkedIn()
+    europass: Europass = Europass()
 
     @model_validator(mode="before")
     @classmethod
@@ -206,6 +195,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":
+        for name in SERVICES:
+            getattr(self, name).complete(self.sandbox_url if self.env == "sandbox" else None)
         if self.env == "sandbox":
             self._point_to_sandbox()
         else:
@@ -273,9 +264,8 @@ class Settings(BaseSettings):
 
     def _refuse_sandbox(self) -> None:
         """Production starts with no sandbox key, sandbox host or sandbox merchant in it."""
-        for name in GATEWAYS:
-            section = self.gateway(name)
-            texts = [value for value in _texts(section.model_dump()) if value]
+        for name in (*GATEWAYS, *SERVICES):
+            texts = [value for value in _texts(getattr(self, name).model_dump()) if value]
             if any(text.startswith(SANDBOX_MARK) or "SB-Mid-" in text for text in texts):
                 raise ValueError(f"production refuses the sandbox key in the section {name.upper()}")
             addresses = [text for text in texts if "://" in text]
@@ -284,6 +274,7 @@ class Settings(BaseSettings):
 
 
 GATEWAYS = tuple(name for name, field in Settings.model_fields.items() if isinstance(field.default, Gateway))
+SERVICES = ("siplatih", "linkedin", "europass")
 
 
 def _texts(value: Any) -> list[str]:
@@ -298,10 +289,15 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+def is_path(secret: str) -> bool:
+    """Whether the setting of a secret names the file that holds it."""
+    return secret.startswith(("/", "./", "~"))
+
+
 def secret_text(value: SecretStr) -> str:
     """The secret itself, read from its file where the setting is a path to one."""
     text = value.get_secret_value()
-    if not text.startswith(("/", "./", "~")):
+    if not is_path(text):
         return text
     try:
         return Path(text).expanduser().read_text(encoding="utf-8").strip()

@@ -19,6 +19,7 @@ from tasks.reconcile_payments import (
     prove,
     run_name,
     stage_report,
+    take_in_refunds,
     tell,
 )
 from tasks.work import Ended
@@ -35,10 +36,10 @@ def reconcile_payments(
 ) -> State[Any]:
     """Hold one gateway's settlement report of a business day against the ledger, and prove the result.
 
-    Fetch the report and keep it, read it strictly, give every line and every payment one class, heal what
-    the gateway itself can answer, prove that both sides add up, look whether the bank has what was settled,
-    and tell people. Running a day again
-    makes a new version of its statement; exceptions keep their identity.
+    Fetch the report and keep it, read it strictly, take in refunds that were made at the gateway without us,
+    give every line and every payment one class, heal what the gateway itself can answer, prove that both
+    sides add up, look whether the bank has what was settled, and tell people. Running a day again makes a new
+    version of its statement; exceptions keep their identity.
     Runbook: docs/runbooks/reconcile-payments.md
 
     Args:
@@ -56,6 +57,7 @@ def reconcile_payments(
             if not is_recorded(day):
                 files = fetch_report(day)
                 lines = stage_report(day, files)
+                take_in_refunds(day, lines)
                 classify(day, lines)
             healing = heal(day)
             prove(day)

@@ -140,6 +140,8 @@ class RefundOrder:
     """Money to give back. refund_key: our derived key, the same for every retry; amount_minor of this refund.
 
     payment_amount_minor: of the whole charge; external_id: as in ChargeOrder, one for each refund.
+    is_one_of_several: the gateway has more than one charge under our reference, so the charge is named by
+    gateway_reference.
     """
 
     reference: str
@@ -150,6 +152,12 @@ class RefundOrder:
     payment_amount_minor: int
     currency: str
     reason: str
+    is_one_of_several: bool = False
+
+    @property
+    def named_alone(self) -> str | None:
+        """The gateway's own name of the charge, where ours would not tell which one is meant."""
+        return self.gateway_reference if self.is_one_of_several else None
 
 
 @dataclass(frozen=True)

@@ -116,13 +116,14 @@ class GoPay:
             "amount": _rupiah("refund", order.amount_minor, order.currency),
             "reason": order.reason[:255],
         }
-        answer = self._post("refund", f"/v2/{order.reference}/refund", body, f"refund-{order.external_id}")
+        named = order.named_alone or order.reference
+        answer = self._post("refund", f"/v2/{named}/refund", body, f"refund-{order.external_id}")
         return answers.refund(answer, order)
 
     def get_refund(self, order: RefundOrder) -> RefundStatus:
         """Midtrans tells of refunds in the status of their charge."""
         try:
-            answer = self._status(order.reference)
+            answer = self._status(order.named_alone or order.reference)
         except Rejected as error:
             if error.code != codes.NOT_FOUND:
                 raise

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import TIMESTAMP, insert
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import clock
@@ -27,13 +27,15 @@ _PAYER_MAY_BE_AT_IT = timedelta(hours=2)
 
 
 class IdempotencyKey(Base):
-    """A key that a client gave to one request, for good."""
+    """A key that a client gave to one request, for good. answer: kept where what the request did does not
+    tell it."""
 
     __tablename__ = "idempotency_keys"
     client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"), primary_key=True)
     key: Mapped[str] = mapped_column(sa.Text, primary_key=True)
     fingerprint: Mapped[bytes] = mapped_column(sa.LargeBinary)
     created_at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=sa.text("now()"))
+    answer: Mapped[Any | None] = mapped_column(JSONB)
 
 
 @dataclass(frozen=True)

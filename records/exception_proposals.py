@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from records import hand_match, payout_match, refund_charges, second_charge
 from records.calendar import AWAITED
-from records.exceptions import ReconciliationException
-from records.payment import PAID, Payment
+from records.exceptions import NotPossible, ReconciliationException, is_of_type
+from records.payment import Payment
 
 NEAR = timedelta(days=7)  # a line and the payment that it is are seldom further apart
 CANDIDATES = 3
@@ -29,10 +30,14 @@ class Proposal:
 
 
 def proposals(session: Session, found: ReconciliationException) -> list[Proposal]:
-    """What the figures suggest for an open exception; none for one that has ended."""
-    if found.state != "open":
+    """What the figures suggest for an open exception; none for one that has ended, or whose money is on its
+    way back."""
+    going_back = refund_charges.of_exceptions(session, [found.id]).get(found.id)
+    if found.state != "open" or (going_back is not None and going_back.status != "refused"):
         return []
-    if found.class_ == "duplicate_at_gateway" and found.reason == "second_charge" and not found.is_refund:
+    if found.is_payout:
+        return [_match_of(*pair) for pair in payout_match.candidates(session, found)]
+    if second_charge.is_one(found):
         return list(_for_second_charge(session, found))
     if found.class_ == "missing_in_ledger" and not found.is_refund:
         return [*_pairs(session, found), *_for_unknown_line(found)]
@@ -44,38 +49,32 @@ def proposals(session: Session, found: ReconciliationException) -> list[Proposal
 def _for_second_charge(session: Session, found: ReconciliationException) -> Iterator[Proposal]:
     """Of two charges for one payment the later one goes back."""
     ours = session.get(Payment, found.subject_id) if found.subject_id else None
-    if ours is None or ours.status not in PAID or found.found.get("status") != "paid":
+    try:
+        twice = second_charge.charged_twice(found, ours)
+    except NotPossible:
         return
-    theirs_at = datetime.fromisoformat(found.found["at"])
-    is_theirs_later = ours.paid_at is None or theirs_at >= ours.paid_at
-    later = found.gateway_reference if is_theirs_later else ours.gateway_reference
-    first = ours.gateway_reference if is_theirs_later else found.gateway_reference
-    amount = int(found.found["amount_minor"]) if is_theirs_later else ours.amount_minor
-    yield Proposal(
-        "refund",
-        amount,
-        found.found["currency"],
-        f"{ours.reference} was charged twice: as {first or 'unnamed'} and later as {later or 'unnamed'}",
-        {
-            "payment_id": str(ours.id),
-            "reference": ours.reference,
-            **({"gateway_reference": later} if later else {}),
-        },
-    )
+    assert ours is not None
+    target = {
+        "payment_id": str(ours.id),
+        "reference": ours.reference,
+        "gateway_reference": twice.back.reference,
+    }
+    yield Proposal("refund", twice.back.amount_minor, ours.currency, twice.why, target)
 
 
 def _for_unknown_line(found: ReconciliationException) -> Iterator[Proposal]:
     """Money under a reference that we do not have becomes ours, or goes back."""
-    if found.found.get("status") != "paid":
+    try:
+        hand_match.refuse_unadoptable(found)
+    except NotPossible:
         return
     line = {"reference": found.reference or ""}
     if found.gateway_reference:
         line["gateway_reference"] = found.gateway_reference
     amount, currency = int(found.found["amount_minor"]), found.found["currency"]
     yield Proposal("adopt", amount, currency, "if the order is ours: the line becomes a payment", line)
-    yield Proposal(
-        "refund", amount, currency, "if nobody ordered it: take it over first, then give it back", line
-    )
+    why = "if nobody ordered it: the line becomes a payment, and all of it goes back"
+    yield Proposal("refund", amount, currency, why, line)
 
 
 def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
@@ -92,7 +91,7 @@ def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
             _E.state == "open",
             _E.business_date.between(found.business_date - NEAR, found.business_date + NEAR),
             _E.class_.in_(AWAITED if is_line else ("missing_in_ledger",)),
-            _E.is_refund.is_(False),
+            is_of_type("payment"),
             (_E.ledger_minor if is_line else _E.report_minor) == minor,
             theirs.astext == found.currency,
         )
@@ -110,3 +109,14 @@ def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
         }
         made.append(Proposal("match", minor or 0, found.currency, why, target))
     return made
+
+
+def _match_of(entry: ReconciliationException, payout: ReconciliationException) -> Proposal:
+    return Proposal(
+        "match",
+        entry.report_minor or 0,
+        entry.currency,
+        f"the entry of the bank of {entry.business_date} and the payout {payout.reference}, which it lacks, "
+        "are of the same money",
+        {"exception_id": str(entry.id), "payout": payout.reference or ""},
+    )

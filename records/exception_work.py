@@ -16,14 +16,30 @@ from sqlalchemy.orm import Session
 
 from common import clock
 from common.money import rupiah
-from records import approval, exception_requests, exceptions, hand_match, payment
+from records import (
+    approval,
+    exception_requests,
+    exceptions,
+    hand_match,
+    payment,
+    payout_match,
+    refund_charges,
+    second_charge,
+)
 from records.approval import Approval
 from records.exception_requests import ExceptionRequestItem
 from records.exceptions import ExceptionEvent, NotPossible, ReconciliationException
 from records.payment import PAID, Payment
+from records.refund import ENDED, Refund
 
 # What a person may ask for, and the state that it leads to.
-ACTIONS = {"explain": "explained", "write_off": "written_off", "match": "matched", "adopt": "healed"}
+ACTIONS = {
+    "explain": "explained",
+    "write_off": "written_off",
+    "match": "matched",
+    "adopt": "healed",
+    "refund": "refunded",
+}
 NEEDS_APPROVAL = ("write_off", "match")
 MOST_WORDS = approval.MOST_WORDS  # characters of a reason
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -37,12 +53,14 @@ class Overtaken(approval.AlreadyDecided):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an exception: its state now, and the question where a second person is asked."""
+    """What became of an exception: its state now, the question where a second person is asked, the refund
+    that is to end it."""
 
     exception_id: int
     state: str
     approval: Approval | None = None
     payment_id: UUID | None = None
+    refund: Refund | None = None
 
 
 @dataclass
@@ -61,22 +79,31 @@ def resolve(
     by: str,
     reason: str,
     payment_id: UUID | None = None,
+    payout: str | None = None,
 ) -> Outcome:
     """End one exception, or ask a second person whether it may be ended so.
 
-    action: one of ACTIONS; payment_id: for `match`, the payment that the line is. Raises NotOpen, NotPossible
-    (with AwaitsApproval), approval.NobodyNamed.
+    action: one of ACTIONS but `refund`, which asks a gateway (checkout.resolve); for `match` payment_id is
+    the payment that the line is, or payout names the payout that an entry of the bank is. Raises NotOpen,
+    NotPossible (with AwaitsApproval), approval.NobodyNamed.
     """
     actor, reason = named(by), checked_reason(reason)
-    if action not in ACTIONS:
+    if action not in ACTIONS or action == "refund":
         raise NotPossible(f"There is no action {action!r}; there are {', '.join(ACTIONS)}")
-    if (action == "match") != (payment_id is not None):
-        raise NotPossible("A match names the payment that the line is, and nothing else does")
+    if (action == "match") + (payment_id is not None) + (payout is not None) not in (0, 2):
+        raise NotPossible("A match names the payment that the line is, or the payout; nothing else does")
     found = exceptions.open_one(session, exception_id)
+    refuse_while_given_back(session, [found.id])
+    if action == "match" and found.is_payout != (payout is not None):
+        raise NotPossible(
+            "An entry of the bank is matched with a payout, and a line of a report with a payment"
+        )
     if action == "explain":
         exceptions.move(session, found.id, "explained", actor=actor, reason=reason)
     elif action == "adopt":
-        made = hand_match.adopt(session, found, actor=actor, reason=reason)
+        made = hand_match.adopted_before(session, found) or hand_match.adopt(
+            session, found, actor=actor, reason=reason
+        )
         exceptions.move(session, found.id, "healed", actor=actor, reason=f"taken over as a payment: {reason}")
         return Outcome(found.id, found.state, payment_id=made.id)
     elif action == "write_off":
@@ -86,6 +113,8 @@ def resolve(
             found.state,
             exception_requests.ask(session, "written_off", [(found, reason)], requested_by=actor),
         )
+    elif payout is not None:
+        return _ask_for_payout_match(session, found, payout, actor, reason)
     else:
         return _ask_for_match(session, found, payment_id, actor, reason)
     return Outcome(found.id, found.state)
@@ -107,14 +136,29 @@ def _ask_for_match(
     return Outcome(found.id, found.state, asked, ours.id)
 
 
+def _ask_for_payout_match(
+    session: Session, entry: ReconciliationException, name: str, actor: str, reason: str
+) -> Outcome:
+    theirs = payout_match.fitting(session, entry, name)
+    summary = (
+        f"Match by hand {rupiah(entry.report_minor or 0)} at {entry.gateway}: the entry of the bank of "
+        f"{entry.business_date} is the payout {name}, due on {theirs.business_date}. {reason}"
+    )[:400]
+    asked = exception_requests.ask(
+        session, "matched", [(entry, reason)], requested_by=actor, payout=name, summary=summary
+    )
+    return Outcome(entry.id, entry.state, asked)
+
+
 def possible(found: ReconciliationException) -> list[str]:
     """What can be asked for here, as far as the exception alone can tell: the first of ACTIONS first."""
     if found.state != "open":
         return []
     refusals = {
         "write_off": refuse_write_off,
-        "match": hand_match.refuse_unfit_line,
+        "match": payout_match.refuse_unfit_entry if found.is_payout else hand_match.refuse_unfit_line,
         "adopt": hand_match.refuse_unadoptable,
+        "refund": _refuse_refund,
     }
 
     def fits(action: str) -> bool:
@@ -128,6 +172,14 @@ def possible(found: ReconciliationException) -> list[str]:
     return [action for action in ACTIONS if fits(action)]
 
 
+def _refuse_refund(found: ReconciliationException) -> None:
+    """Raises NotPossible where no money can be given back."""
+    if not second_charge.is_one(found):
+        hand_match.refuse_unadoptable(found)
+    elif found.found.get("status") != "paid":
+        raise NotPossible("The line does not say paid: there is nothing to give back")
+
+
 def refuse_write_off(found: ReconciliationException) -> None:
     """Raises NotPossible where there is nothing to write off, or not yet."""
     if found.class_ == "timing":
@@ -137,6 +189,15 @@ def refuse_write_off(found: ReconciliationException) -> None:
         )
     if not found.risk_minor:
         raise NotPossible("It puts no money at risk, so there is nothing to write off: explain it")
+
+
+def refuse_while_given_back(session: Session, numbers: Sequence[int]) -> None:
+    """Raises NotPossible where the money of one of these exceptions is on its way back."""
+    for number, one in sorted(refund_charges.of_exceptions(session, numbers).items()):
+        if one.status not in ENDED:
+            raise NotPossible(
+                f"Exception {number} ends by itself once its money is back: refund {one.id} is {one.status}"
+            )
 
 
 def hold(session: Session, subject_id: str) -> None:
@@ -174,10 +235,14 @@ def decided(session: Session, asked: Approval) -> Decided:
             fit.append((found, item))
     if not fit:
         raise Overtaken(f"{done.left[0][1]}: refuse this one; what is still open can be asked for anew")
-    if request.payment_id is not None:
+    if request.to_state == "matched":
         ((found, item),) = fit
         try:
-            _match(session, found, item, request.payment_id, asked)
+            if request.payout is not None:
+                _match_payout(session, found, item, request.payout, asked)
+            else:
+                assert request.payment_id is not None
+                _match(session, found, item, request.payment_id, asked)
         except NotPossible as why:
             raise Overtaken(f"{why}: refuse this one") from None
     else:
@@ -227,17 +292,19 @@ def _match(
     end_many(session, [(one, theirs) for one in its_own], "matched", asked.decided_by)
 
 
-def refunded(session: Session, exception_id: int, refund_id: UUID, *, by: str, amount_minor: int) -> bool:
-    """End an exception whose money was given back: called when the refund is confirmed, in its transaction.
-
-    by: who asked for the refund. Returns whether it moved; one that has ended otherwise stays as it is.
-    """
-    found = exceptions.locked(session, exception_id)
-    if found.state != "open":
-        return False
-    why = f"{rupiah(amount_minor)} were given back: refund {refund_id} is confirmed"
-    end_many(session, [(found, why)], "refunded", by)
-    return True
+def _match_payout(
+    session: Session, entry: ReconciliationException, item: ExceptionRequestItem, name: str, asked: Approval
+) -> None:
+    """The entry is that payout: both exceptions end, and every later run pairs them."""
+    assert asked.decided_by is not None
+    theirs = payout_match.fitting(session, entry, name)
+    payout_match.pair(session, entry, theirs)
+    why = f"{item.reason} (asked for by {asked.requested_by})"
+    ended = [
+        (entry, f"is the payout {name}: {why}"),
+        (theirs, f"the bank has it as the entry of {entry.business_date}, exception {entry.id}: {why}"),
+    ]
+    end_many(session, ended, "matched", asked.decided_by)
 
 
 def end_many(

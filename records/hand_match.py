@@ -43,7 +43,7 @@ class HandMatch(Base):
 
 def refuse_unfit_line(line: ReconciliationException) -> None:
     """Raises NotPossible where the exception is no line of a payment that the gateway calls paid."""
-    if line.class_ != "missing_in_ledger" or line.is_refund:
+    if line.class_ != "missing_in_ledger" or line.type != "payment":
         raise NotPossible(
             "Only a payment's line that our ledger does not have can be paired: class missing_in_ledger"
         )
@@ -109,6 +109,12 @@ _IS_MATCHED = sa.text(
             ON o.run_no = r.no AND o.subject_id = p.id AND o.class = 'matched' AND NOT o.is_refund
         WHERE p.id = :id)"""
 )
+
+
+def adopted_before(session: Session, line: ReconciliationException) -> Payment | None:
+    """The payment that this line was made when it was to be given back, where the gateway refused that."""
+    kept = session.get(HandMatch, line.id)
+    return session.get_one(Payment, kept.payment_id) if kept is not None and kept.is_adopted else None
 
 
 def adopt(session: Session, line: ReconciliationException, *, actor: str, reason: str) -> Payment:

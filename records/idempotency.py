@@ -1,6 +1,6 @@
 """Idempotency keys of requests that name nothing else of their own: the same key is the same request."""
 
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
@@ -28,3 +28,13 @@ def seen(session: Session, client_id: UUID, key: str, request: bytes) -> Seen:
         return "new"
     kept = session.get_one(IdempotencyKey, (client_id, key))
     return "same" if kept.fingerprint == fingerprint else "other"
+
+
+def keep_answer(session: Session, client_id: UUID, key: str, answer: Any) -> None:
+    """Keep what was answered to the request of this key."""
+    session.get_one(IdempotencyKey, (client_id, key)).answer = answer
+
+
+def answer(session: Session, client_id: UUID, key: str) -> Any:
+    """What was answered to the request of this key, where it was kept."""
+    return session.get_one(IdempotencyKey, (client_id, key)).answer

@@ -71,6 +71,8 @@ class _Kind:
     time: LiteralString
     paid: LiteralString
     fee_plan: LiteralString  # fees that a line may state
+    note: LiteralString
+    is_foreign: LiteralString  # made at the gateway without us
 
 
 _PAYMENTS = _Kind(
@@ -79,6 +81,8 @@ _PAYMENTS = _Kind(
     "paid_at",
     "status IN ('paid', 'partially_refunded', 'refunded')",
     "l.fee_minor = plan_fee_minor(s.amount_minor, %(rate)s, %(fixed)s)",
+    statements.PAIRED_NOTE,
+    "false",
 )
 _REFUNDS = _Kind(
     True,
@@ -86,6 +90,8 @@ _REFUNDS = _Kind(
     "confirmed_at",
     "status = 'confirmed'",
     "l.fee_minor IN (0, plan_fee_minor(s.amount_minor, %(rate)s, %(fixed)s))",
+    statements.PAIRED_REFUND_NOTE,
+    "i.is_foreign",
 )
 
 
@@ -191,7 +197,8 @@ def _for_kind(statement: LiteralString, kind: _Kind, names: dict[str, sql.Identi
         "time": sql.Identifier(kind.time),
         "is_refund": is_refund,
         "paired_reason": sql.SQL(statements.PAIRED_REASON),
-        "paired_note": sql.SQL(statements.PAIRED_NOTE),
+        "paired_note": sql.SQL(kind.note),
+        "is_foreign": sql.SQL(kind.is_foreign),
         "net": sql.SQL(statements.NET),
         "is_paid": sql.SQL(statements.IS_PAID).format(paid=sql.SQL(kind.paid)),
         **names,

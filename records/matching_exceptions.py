@@ -58,11 +58,12 @@ WITH before AS (
 ), now AS (
     INSERT INTO reconciliation_exceptions AS e (gateway, business_date, identity, class, is_refund,
         subject_id, reference, gateway_reference, reason, note, expected, found, ledger_minor,
-        report_minor, source_name, line_no, first_run_id, last_run_id)
+        report_minor, source_name, line_no, first_run_id, last_run_id, state, closed_at)
     SELECT %(gateway)s, %(day)s, identity, class, is_refund, subject_id, reference, gateway_reference,
         reason, nullif(note, ''), expected, found, ledger_minor, report_minor,
         (SELECT sources->(found.source::int)->>'name' FROM reconciliations WHERE id = %(run)s),
-        line_no, %(run)s, %(run)s
+        line_no, %(run)s, %(run)s, CASE WHEN {given_back} THEN 'refunded' ELSE 'open' END,
+        CASE WHEN {given_back} THEN now() END
     FROM found
     ON CONFLICT (gateway, business_date, identity) DO UPDATE SET
         reason = excluded.reason, note = excluded.note, expected = excluded.expected,
@@ -73,12 +74,18 @@ WITH before AS (
     RETURNING e.id, e.identity, e.state
 )
 INSERT INTO exception_events (exception_id, actor, from_state, to_state, reason, run_id)
-SELECT now.id, 'reconcile-payments', before.state, 'open',
-    CASE WHEN before.id IS NULL THEN 'found' WHEN before.state = 'cleared' THEN 'found again'
+SELECT now.id, 'reconcile-payments', before.state, now.state,
+    CASE WHEN before.id IS NULL AND now.state = 'refunded' THEN 'found; this charge was given back already'
+         WHEN before.id IS NULL THEN 'found' WHEN before.state = 'cleared' THEN 'found again'
          WHEN before.state = 'matched' THEN 'found again: the line that it was matched with is gone'
          ELSE 'found again with other amounts' END, %(run)s
 FROM now LEFT JOIN before USING (identity)
 WHERE before.id IS NULL OR (now.state = 'open' AND before.state <> 'open')"""
+
+# A second charge that went back is not given back again, whichever day or version has its line once more.
+_GIVEN_BACK: LiteralString = """(found.class = 'duplicate_at_gateway' AND NOT found.is_refund AND EXISTS (
+    SELECT FROM refunds r WHERE r.payment_id = found.subject_id AND r.status = 'confirmed'
+        AND r.charge_reference = found.gateway_reference))"""
 
 # A cleared one that is back is open again; so is one that was explained or written off with other amounts
 # or another fee than now, and a payment matched by hand with a line of this very day that is gone now.
@@ -99,11 +106,15 @@ WITH gone AS (
 INSERT INTO exception_events (exception_id, actor, from_state, to_state, reason, run_id)
 SELECT id, 'reconcile-payments', 'open', to_state, reason, %(run)s FROM gone"""
 
-# Open ones of an earlier version of this day that the new version no longer finds.
+# Open ones of an earlier version of this day that the new version no longer finds. What is on its way back
+# stays until it is there: the line of a payment that was made to be given back is matched by now.
 _CLEARED: LiteralString = """
     SELECT id, 'cleared' AS to_state, 'the new version of the day no longer finds it' AS reason
     FROM reconciliation_exceptions
-    WHERE gateway = %(gateway)s AND business_date = %(day)s AND state = 'open' AND last_run_id <> %(run)s"""
+    WHERE gateway = %(gateway)s AND business_date = %(day)s AND NOT is_payout AND state = 'open'
+        AND last_run_id <> %(run)s
+        AND NOT EXISTS (SELECT FROM refunds r WHERE r.exception_id = reconciliation_exceptions.id
+            AND r.status NOT IN ('confirmed', 'refused'))"""
 
 # Open ones of earlier days whose item this day has matched, or has now as an exception of its own.
 _SETTLED: LiteralString = """
@@ -113,7 +124,7 @@ _SETTLED: LiteralString = """
              ELSE 'now an exception of ' || %(day)s::date || ': ' || o.class END AS reason
     FROM reconciliation_exceptions e
     JOIN {outcomes} o ON o.subject_id = e.subject_id
-    WHERE e.gateway = %(gateway)s AND e.business_date < %(day)s AND e.state = 'open'
+    WHERE e.gateway = %(gateway)s AND e.business_date < %(day)s AND e.state = 'open' AND NOT e.is_payout
       AND e.class <> 'duplicate_at_gateway' AND o.class <> 'duplicate_at_gateway'
     ORDER BY e.id, o.class DESC"""
 
@@ -132,6 +143,6 @@ def record(
     """
     values = {"gateway": gateway, "day": day, "run": run_id, **plan}
     db.execute(sql.SQL(_FOUND).format(**names), values)
-    db.execute(sql.SQL(_UPSERT).format(again=sql.SQL(_AGAIN)), values)
+    db.execute(sql.SQL(_UPSERT).format(again=sql.SQL(_AGAIN), given_back=sql.SQL(_GIVEN_BACK)), values)
     for which in (_CLEARED, _SETTLED):
         db.execute(sql.SQL(_CLOSE).format(which=sql.SQL(which).format(**names)), values)

@@ -104,6 +104,13 @@ PAIRED_NOTE: LiteralString = (
     "CASE WHEN l.gateway_reference <> s.gateway_reference THEN 'gateway_reference_differs' END"
 )
 
+# A refund that was made at the gateway without us says so.
+PAIRED_REFUND_NOTE: LiteralString = (
+    "nullif(concat_ws(', ', CASE WHEN s.is_foreign AND l.reference IS NOT NULL THEN 'foreign_refund' END, "
+    + PAIRED_NOTE
+    + "), '')"
+)
+
 # First pass: the day's own items and yesterday's open ones against the lines. A line without such an
 # item is `missing_in_ledger` for now; the second pass looks for its item on other days.
 THE_DAY: LiteralString = """
@@ -116,11 +123,11 @@ SELECT %(no)s::integer AS run_no,
     CASE WHEN s.id IS NULL THEN l.reference END AS reference, s.amount_minor AS ledger_minor,
     l.amount_minor AS report_minor, l.fee_minor, l.gateway_reference, l.occurred_at,
     CASE WHEN l.reference IS NOT NULL AND s.at < %(start)s THEN 1 END AS late_days,
-    CASE WHEN s.id IS NOT NULL AND l.reference IS NOT NULL THEN {paired_reason} END AS reason,
+    CASE WHEN s.id IS NULL THEN l.remark WHEN l.reference IS NOT NULL THEN {paired_reason} END AS reason,
     {paired_note} AS note, {net} AS net_minor, l.payout_reference
 FROM (
     SELECT i.id, i.reference, i.gateway_reference, i.amount_minor, i.currency, i.{time} AS at,
-        {is_paid} AS is_paid
+        {is_paid} AS is_paid, {is_foreign} AS is_foreign
     FROM {table} i
     WHERE i.gateway = %(gateway)s
       AND ((i.{time} >= %(start)s AND i.{time} < %(end)s AND i.id <> ALL (%(early)s))
@@ -186,7 +193,8 @@ UPDATE {outcomes} o SET
         ELSE 'matched_on_an_earlier_day, now ' || l.status END
 FROM strays x
 LEFT JOIN matched_before b ON b.id = x.id
-JOIN (SELECT i.id, i.amount_minor, i.currency, i.gateway_reference, {is_paid} AS is_paid
+JOIN (SELECT i.id, i.amount_minor, i.currency, i.gateway_reference, {is_paid} AS is_paid,
+        {is_foreign} AS is_foreign
       FROM {table} i) s ON s.id = x.id,
 noted l
 WHERE o.ctid = x.place AND l.source = o.source AND l.line_no = o.line_no"""

@@ -3,11 +3,14 @@
 from typing import Any
 
 from records.approval import Approval
+from records.audit import AuditLine
 from records.bank import BankCoverage, BankEntry, BankMalformedLine, BankStatement
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
+from records.completion import Completion, CompletionCall, CompletionReport
 from records.console_session import ConsoleSession
 from records.credential import Achievement, Credential, CredentialEvent, OpenBadge
+from records.credential_check import CredentialCheck
 from records.credential_export import CredentialExport
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
@@ -18,11 +21,15 @@ from records.hand_match import HandMatch
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent
 from records.payout import Payout, PayoutOutcome, PayoutRun
+from records.payout_match import PayoutMatch
 from records.payout_sums import SettledSum
+from records.person import Person
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
+from records.program import Program, ProgramEvent, ProgramVersion
 from records.reconciliation import Reconciliation
 from records.refund import Refund
+from records.service_gate import ServiceGate
 from records.signing_key import SigningKey
 from records.status_list import StatusList
 from records.training_centre import TrainingCentre
@@ -31,14 +38,19 @@ __all__ = [
     "Achievement",
     "ApiKey",
     "Approval",
+    "AuditLine",
     "BankCoverage",
     "BankEntry",
     "BankMalformedLine",
     "BankStatement",
     "Base",
     "Client",
+    "Completion",
+    "CompletionCall",
+    "CompletionReport",
     "ConsoleSession",
     "Credential",
+    "CredentialCheck",
     "CredentialEvent",
     "CredentialExport",
     "ExceptionEvent",
@@ -53,13 +65,19 @@ __all__ = [
     "Payment",
     "PaymentEvent",
     "Payout",
+    "PayoutMatch",
     "PayoutOutcome",
     "PayoutRun",
+    "Person",
     "PlatformEvent",
     "ProcessRun",
+    "Program",
+    "ProgramEvent",
+    "ProgramVersion",
     "Reconciliation",
     "ReconciliationException",
     "Refund",
+    "ServiceGate",
     "SettledSum",
     "SigningKey",
     "StatusList",

@@ -1,6 +1,7 @@
 """Payments and refunds of the ledger: what a learner owes and got back, and how its state may move."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -132,6 +133,12 @@ def route(from_status: str, to_status: str, *, is_confirmed: bool = False) -> tu
 def locked(session: Session, payment_id: UUID) -> Payment:
     """The payment as it is now, its row locked until the transaction ends."""
     return session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+
+
+def locked_many(session: Session, payment_ids: Collection[UUID]) -> list[Payment]:
+    """The same for those of these payments that there are, locked in the order of their ids."""
+    found = sa.select(Payment).where(Payment.id.in_(payment_ids)).order_by(Payment.id).with_for_update()
+    return list(session.scalars(found.execution_options(populate_existing=True)))
 
 
 def apply(

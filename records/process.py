@@ -1,8 +1,9 @@
 """Process runs: one row for each business process asked for, its state, attempts, outcome and error."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -60,6 +61,21 @@ def request(
     )
     run = session.scalars(sa.select(ProcessRun).filter_by(process=process, key=key)).one()
     return run, made is not None
+
+
+def request_many(
+    session: Session, process: str, wanted: Mapping[str, dict[str, Any]], flow_run_id: UUID | None = None
+) -> dict[str, ProcessRun]:
+    """The same for many keys, each with its input, at once; the runs by their keys."""
+    if not wanted:
+        return {}
+    given = {"flow_run_id": flow_run_id, "submitted_at": clock.now()} if flow_run_id else {}
+    values = [{"process": process, "key": key, "input": input, **given} for key, input in wanted.items()]
+    session.execute(
+        insert(ProcessRun).values(values).on_conflict_do_nothing(index_elements=["process", "key"])
+    )
+    found = sa.select(ProcessRun).where(ProcessRun.process == process, ProcessRun.key.in_(wanted))
+    return {run.key: run for run in session.scalars(found)}
 
 
 def of_flow_run(session: Session, process: str, flow_run_id: UUID) -> ProcessRun | None:
@@ -145,17 +161,31 @@ def claim_due(
     )
 
 
-def claim_batch(session: Session, name: str, at: datetime, limit: int) -> list[ProcessRun]:
+def claim_batch(
+    session: Session, name: str, at: datetime, limit: int, *, in_order: bool = False
+) -> list[ProcessRun]:
     """Runs of one process that go into one flow run now, locked for the caller; other relays skip them.
 
     A full batch goes at once. Fewer wait while a batch that was just handed over has not begun: what is asked
-    for meanwhile gathers, and a burst does not become a flow run for each.
+    for meanwhile gathers, and a burst does not become a flow run for each. in_order: nothing goes while an
+    earlier batch has not ended.
     """
+    if in_order:
+        one_goes = sa.exists().where(
+            ProcessRun.process == name,
+            sa.or_(
+                ProcessRun.state == "running",
+                sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_not(None)),
+            ),
+        )
+        lock = sa.select(sa.func.pg_try_advisory_xact_lock(_lock_key(f"batches of {name}")))
+        if not session.scalar(lock) or session.scalar(sa.select(one_goes)):
+            return []
     due = list(
         session.scalars(
             sa.select(ProcessRun)
             .where(ProcessRun.process == name, _is_due(at))
-            .order_by(ProcessRun.created_at)
+            .order_by(ProcessRun.created_at, ProcessRun.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
@@ -192,6 +222,63 @@ def start_batch(session: Session, run_ids: Collection[UUID], flow_run_id: UUID |
         run.started_at = clock.now()
         run.next_attempt_at = run.ended_at = None
     return runs
+
+
+def put_off(
+    session: Session, names: Collection[str], until: datetime, error: dict[str, str], mended: Collection[str]
+) -> None:
+    """Let all that is due or will be before `until` wait until then, in one statement.
+
+    names: of processes; mended: types of errors that wait for the same. What another session holds stays.
+    """
+    waits_for_the_same = sa.and_(
+        ProcessRun.state == "waiting",
+        ProcessRun.next_attempt_at < until,
+        ProcessRun.error["type"].astext.in_(mended),
+    )
+    is_new = sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None))
+    found = (
+        sa.select(ProcessRun.id)
+        .where(ProcessRun.process.in_(names), sa.or_(is_new, waits_for_the_same))
+        .with_for_update(skip_locked=True)
+    )
+    session.execute(
+        sa.update(ProcessRun)
+        .where(ProcessRun.id.in_(found))
+        .values(state="waiting", next_attempt_at=until, error=error, submitted_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@dataclass(frozen=True)
+class End:
+    """How an attempt of one run ended: for good, or until its next attempt."""
+
+    run_id: UUID
+    state: str
+    outcome: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    until: datetime | None = None
+
+
+def end_all(session: Session, ends: Collection[End]) -> None:
+    """End many attempts in one go; the caller works these runs alone. As `finish` and `wait` do for one."""
+    now = clock.now()
+    rows = [
+        {
+            "id": one.run_id,
+            "state": one.state,
+            "outcome": one.outcome,
+            "error": one.error,
+            "next_attempt_at": one.until,
+            "ended_at": now if one.state in ENDED else None,
+            "submitted_at": None if one.state == "waiting" else now,
+            "lost_workers": 0,
+        }
+        for one in ends
+    ]
+    if rows:
+        session.execute(sa.update(ProcessRun), rows)
 
 
 def submitted(run: ProcessRun, flow_run_id: UUID) -> None:

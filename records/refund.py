@@ -4,8 +4,6 @@ Every function that changes a refund wants its payment locked (`records.payment.
 are not refused never exceeds what was paid, whoever asks at the same time.
 """
 
-import base64
-import hashlib
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -16,9 +14,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import clock
 from common.money import MINOR_PER_UNIT, rupiah
+from records import exceptions, platform_events, process
 from records import payment as payments
-from records import platform_events, process
 from records.db import Base
+from records.exceptions import ReconciliationException
 from records.payment import Payment, PaymentEvent
 from records.sealed import seal
 
@@ -53,7 +52,10 @@ class Refund(Base):
     refund_key: the client's, unique for each payment; none where we did not ask for the refund.
     external_id: digits by which the gateway knows the call. requested_by: `client:…` or `operator:…`.
     problem: why it is not further, or why it was refused. is_foreign: made at the gateway without us.
-    sent_at: when the gateway was asked first.
+    sent_at: when the gateway was asked first. exception_id: the exception that it ends.
+    charge_reference, charge_minor: the charge that it gives back, by the gateway's name, and what was paid on
+    it, where that is not the charge that the payment stands on: the payment's own rest is left alone.
+    line_reference: by which reports know a foreign one; is_told: whether the gateway itself has told of it.
     """
 
     __tablename__ = "refunds"
@@ -75,113 +77,11 @@ class Refund(Base):
     is_foreign: Mapped[bool] = mapped_column(server_default=sa.text("false"))
     sent_at: Mapped[datetime | None] = mapped_column(_TIME)
     process_run_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("process_runs.id"))
-
-
-class TooMuch(Exception):
-    """More than what is left; `left_minor` says how much that is."""
-
-    def __init__(self, left_minor: int) -> None:
-        self.left_minor = left_minor
-        super().__init__(f"{rupiah(left_minor)} is left")
-
-
-def reference_of(payment: Payment, refund_key: str) -> str:
-    """The key that the gateway gets: 27 letters and digits, short enough for each of them.
-
-    Made of what both sides know, so that even a ledger restored from a backup asks with the same key.
-    """
-    digest = hashlib.sha256(f"{payment.reference}\n{refund_key}".encode()).digest()
-    return "R" + base64.b32encode(digest).decode()[:26]
-
-
-def left_minor(session: Session, payment: Payment) -> int:
-    """What can still be given back: what went back and what is on its way are gone."""
-    confirmed, under_way = session.execute(
-        sa.select(
-            sa.func.coalesce(sa.func.sum(Refund.amount_minor).filter(Refund.status == "confirmed"), 0),
-            sa.func.coalesce(sa.func.sum(Refund.amount_minor).filter(Refund.status.not_in(ENDED)), 0),
-        ).where(Refund.payment_id == payment.id)
-    ).one()
-    return max(0, payment.amount_minor - max(int(confirmed), payment.refunded_minor) - int(under_way))
-
-
-def of_key(session: Session, payment: Payment, refund_key: str) -> Refund | None:
-    """The refund of that key, if it was asked for. payment: locked, so that it stays so."""
-    return session.scalars(
-        sa.select(Refund).filter_by(payment_id=payment.id, refund_key=refund_key)
-    ).one_or_none()
-
-
-def reserve(
-    session: Session,
-    payment: Payment,
-    *,
-    refund_key: str,
-    amount_minor: int | None,
-    reason: str,
-    requested_by: str,
-) -> Refund:
-    """Set money of a payment aside for a refund that nobody has asked for yet (`of_key`).
-
-    payment: locked. amount_minor: None for all that is left. Raises TooMuch (also where nothing is left).
-    """
-    left = left_minor(session, payment)
-    wanted = left if amount_minor is None else amount_minor
-    if not 0 < wanted <= left:
-        raise TooMuch(left)
-    made = Refund(
-        payment_id=payment.id,
-        reference=reference_of(payment, refund_key),
-        gateway=payment.gateway,
-        amount_minor=wanted,
-        currency=payment.currency,
-        status="requested",
-        created_at=clock.now(),
-        refund_key=refund_key,
-        external_id=session.scalar(sa.select(sa.func.next_external_id())),
-        requested_by=requested_by,
-        reason=reason,
-        is_foreign=False,
-    )
-    session.add(made)
-    session.flush()
-    _note(session, made, None, cause="request", source=requested_by, note=f"Asked for: {rupiah(wanted)}.")
-    return made
-
-
-def adopt(
-    session: Session,
-    payment: Payment,
-    *,
-    reference: str,
-    amount_minor: int,
-    source: str,
-    gateway_reference: str | None = None,
-    evidence: bytes | None = None,
-) -> Refund | None:
-    """Take in a refund that was made at the gateway without us, as `accepted`; `apply` moves it on.
-
-    payment: locked. None where another payment's refund has this reference: a person has to look.
-    """
-    made = Refund(
-        payment_id=payment.id,
-        reference=reference,
-        gateway=payment.gateway,
-        gateway_reference=gateway_reference,
-        amount_minor=amount_minor,
-        currency=payment.currency,
-        status="accepted",
-        created_at=clock.now(),
-        is_foreign=True,
-    )
-    try:
-        with session.begin_nested():
-            session.add(made)
-    except sa.exc.IntegrityError:
-        return None
-    note = f"{rupiah(amount_minor)} is given back at the gateway without us; we take the refund in."
-    _note(session, made, None, cause="adopted", source=source, note=note, evidence=evidence)
-    return made
+    exception_id: Mapped[int | None] = mapped_column(sa.ForeignKey("reconciliation_exceptions.id"))
+    charge_reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
+    charge_minor: Mapped[int | None] = mapped_column(sa.BigInteger)
+    line_reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
+    is_told: Mapped[bool] = mapped_column(server_default=sa.text("true"))
 
 
 def apply(
@@ -197,14 +97,17 @@ def apply(
     problem: str | None = None,
     gateway_reference: str | None = None,
     evidence: bytes | None = None,
+    is_fresh: bool = False,
 ) -> bool:
     """Move a refund: the one door for every change. A repeated or backward move changes nothing.
 
     payment: locked. at: when the money moved, as the gateway says. problem: a sentence for people. What is
-    confirmed moves the payment too, and what has ended ends its process and tells the platform.
+    confirmed moves the payment too and ends its exception; what has ended ends its process and tells the
+    platform. is_fresh: the row was read or made after its payment was locked.
     """
-    session.flush()  # a refresh would drop what this transaction has changed
-    session.refresh(refund)
+    if not is_fresh:
+        session.flush()  # a refresh would drop what this transaction has changed
+        session.refresh(refund)
     if to_status not in MOVES[refund.status]:
         return False
     before, refund.status, refund.problem = refund.status, to_status, problem
@@ -213,10 +116,12 @@ def apply(
         refund.sent_at = refund.sent_at or clock.now()
     if to_status == "confirmed":
         refund.confirmed_at = at or clock.now()
-    session.flush()
-    _note(session, refund, before, cause=cause, source=source, note=note, evidence=evidence, at=at)
+    add_event(session, refund, before, cause=cause, source=source, note=note, evidence=evidence, at=at)
     if to_status == "confirmed":
+        session.flush()
         _follow(session, payment, refund, cause, source)
+    if to_status in ENDED and refund.exception_id is not None:
+        _tell_exception(session, refund)
     if to_status in ENDED:
         if payment.client_id is not None:
             told = resource(refund, payment.reference)
@@ -229,7 +134,7 @@ def remark(session: Session, refund: Refund, problem: str, *, cause: str, source
     """Note why a refund does not come further, once for each new reason."""
     if refund.problem != problem:
         refund.problem = problem
-        _note(session, refund, refund.status, cause=cause, source=source, note=problem)
+        add_event(session, refund, refund.status, cause=cause, source=source, note=problem)
 
 
 def close(session: Session, refund: Refund) -> None:
@@ -275,15 +180,22 @@ def resource(refund: Refund, payment_reference: str) -> dict[str, Any]:
         "reason": refund.reason,
         "problem": refund.problem,
         "is_foreign": refund.is_foreign,
+        "exception_id": refund.exception_id,
+        "charge_reference": refund.charge_reference,
         "created_at": _iso(refund.created_at),
         "confirmed_at": _iso(refund.confirmed_at),
     }
 
 
 def _follow(session: Session, payment: Payment, refund: Refund, cause: str, source: str) -> None:
-    """Let the payment follow the money that has moved."""
+    """Let the payment follow the money that has moved; that of another charge was never the payment's."""
+    if refund.charge_reference is not None:
+        _follow_other_charge(session, payment, refund, cause, source)
+        return
     confirmed = session.scalar(
-        sa.select(sa.func.sum(Refund.amount_minor)).filter_by(payment_id=payment.id, status="confirmed")
+        sa.select(sa.func.sum(Refund.amount_minor)).where(
+            Refund.payment_id == payment.id, Refund.status == "confirmed", Refund.charge_reference.is_(None)
+        )
     )
     back = max(payment.refunded_minor, int(confirmed or 0))
     if back > payment.amount_minor:
@@ -303,7 +215,35 @@ def _follow(session: Session, payment: Payment, refund: Refund, cause: str, sour
     )
 
 
-def _note(
+def _follow_other_charge(session: Session, payment: Payment, refund: Refund, cause: str, source: str) -> None:
+    """The payment stays as it is; where its own charge was the later one, it stands on the first now."""
+    stands_on = payment.gateway_reference
+    if refund.charge_reference == stands_on:
+        assert refund.exception_id is not None  # the database holds that
+        first = session.get_one(ReconciliationException, refund.exception_id)
+        stands_on = payment.gateway_reference = first.gateway_reference
+    note = (
+        f"{rupiah(refund.amount_minor)} of a second charge, {refund.charge_reference}, went back; the "
+        f"payment stands on {stands_on}."
+    )
+    payments.remark(session, payment.id, note, cause=cause, source=source)
+
+
+def _tell_exception(session: Session, refund: Refund) -> None:
+    """End the exception whose money went back; where it did not, the exception stays open and says why."""
+    assert refund.exception_id is not None
+    if exceptions.locked(session, refund.exception_id).state != "open":
+        return
+    money, by = rupiah(refund.amount_minor), refund.requested_by or PROCESS
+    if refund.status == "confirmed":
+        why = f"{refund.reason}: {money} went back, refund {refund.id} is confirmed"
+        exceptions.move(session, refund.exception_id, "refunded", actor=by, reason=why)
+    else:
+        why = f"{money} did not go back, refund {refund.id}: {refund.problem}"
+        exceptions.remark(session, refund.exception_id, actor=by, reason=why)
+
+
+def add_event(
     session: Session,
     refund: Refund,
     before: str | None,
@@ -314,6 +254,7 @@ def _note(
     evidence: bytes | None = None,
     at: datetime | None = None,
 ) -> None:
+    """Write a step into the refund's history; `before`: the state that it comes from."""
     session.add(
         PaymentEvent(
             payment_id=refund.payment_id,

@@ -18,7 +18,7 @@ _LINES = """CREATE UNLOGGED TABLE {lines} (
     source smallint NOT NULL, line_no integer NOT NULL, is_refund boolean NOT NULL,
     reference text COLLATE "C" NOT NULL, gateway_reference text COLLATE "C", status text NOT NULL,
     amount_minor bigint NOT NULL, fee_minor bigint, currency text NOT NULL, occurred_at timestamptz NOT NULL,
-    payout_reference text COLLATE "C", is_extra boolean NOT NULL DEFAULT false)"""
+    payout_reference text COLLATE "C", is_extra boolean NOT NULL DEFAULT false, remark text)"""
 _MALFORMED = """CREATE UNLOGGED TABLE {malformed} (
     source smallint NOT NULL, line_no integer NOT NULL, column_name text, reason text NOT NULL,
     seen text NOT NULL, reference text COLLATE "C", content text NOT NULL)"""

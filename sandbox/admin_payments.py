@@ -1,9 +1,11 @@
 """What a gateway's dashboard has: live charges, what happens to them, and their notifications."""
 
-from dataclasses import asdict
+import secrets
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from uuid import uuid4
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
@@ -15,7 +17,7 @@ from sandbox.notices import Gateway, Habit, Notice, Notifier, NoToken, Odd
 from sandbox.snap_services import PROFILES
 from sandbox.wib import iso, now
 
-DashboardAct = Literal["pay", "deny", "cancel", "expire", "reverse", "refund", "confirm"]
+DashboardAct = Literal["pay", "charge_again", "deny", "cancel", "expire", "reverse", "refund", "confirm"]
 # What Midtrans adds when the QR was scanned with another app.
 QRIS = {"transaction_type": "off-us", "issuer": "ovo", "acquirer": "gopay"}
 
@@ -49,7 +51,7 @@ def payment_router(live: LiveBooks, notifier: Notifier, callback_base: str) -> A
     routes = APIRouter()
 
     def known(gateway: str, reference: str) -> Charge:
-        if charges := live.made(gateway, reference):
+        if charges := [one for one in live.made(gateway, reference) if not one.is_second]:
             return charges[-1]
         raise HTTPException(404, f"No live charge of {gateway} has the reference {reference}.")
 
@@ -167,10 +169,12 @@ def _do(live: LiveBooks, charge: Charge, act: DashboardAct, how: Details) -> Non
         raise HTTPException(422, "`at` is in the future.")
     if how.payment_type and (charge.gateway != "gopay" or act != "pay"):
         raise HTTPException(422, "`payment_type` is said of a GoPay charge when it is paid.")
-    if how.amount and act not in ("pay", "refund"):
+    if how.amount and act not in ("pay", "charge_again", "refund"):
         raise HTTPException(422, "`amount` is said of what is paid or refunded.")
     if act == "refund":
         _refund(live, charge, how)
+    elif act == "charge_again":
+        _charge_again(live, charge, how)
     elif act == "confirm":
         for refund in charge.refunds:
             live.confirm(charge, refund, at=how.at)
@@ -182,15 +186,40 @@ def _do(live: LiveBooks, charge: Charge, act: DashboardAct, how: Details) -> Non
         live.move(charge, act, at=how.at, notify=how.notify)
 
 
+def _charge_again(live: LiveBooks, charge: Charge, how: Details) -> None:
+    """The payer pays once more: a second charge under the same reference, for which nobody asked."""
+    if not charge.settled_at:
+        raise NotPossible(f"no second charge: the first is {charge.state}")
+    at: datetime = how.at or now()
+    is_snap = charge.profile in PROFILES
+    second = replace(
+        charge,
+        id=secrets.token_urlsafe(12),
+        gateway_reference=PROFILES[charge.profile].new_reference() if is_snap else str(uuid4()),
+        amount=how.sen or charge.amount,
+        state="pending",
+        created_at=at,
+        settled_at=None,
+        closed_at=None,
+        external_id="",
+        refunds=[],
+        from_books=False,
+        asked_amount=None,
+        is_second=True,
+    )
+    live.open(second, notify=False)
+    live.move(second, "pay", at=at, notify=how.notify)
+
+
 def _refund(live: LiveBooks, charge: Charge, how: Details) -> None:
     """From the dashboard: confirmed at once, under a key of the gateway's own."""
     if charge.state not in REFUNDABLE:
         raise NotPossible(f"no refund: the charge is {charge.state}")
     amount = how.sen or charge.amount - charge.refunded
     at: datetime = how.at or now()
-    number = len(charge.refunds) + 1
-    key = f"DASHBOARD-{charge.id[:8]}-{number}"
-    theirs = PROFILES[charge.profile].new_reference() if charge.profile in PROFILES else key
+    number = 100_000 + secrets.randbelow(900_000)
+    key = f"DASHBOARD-{charge.id[:8]}-{len(charge.refunds) + 1}"
+    theirs = PROFILES[charge.profile].new_reference() if charge.profile in PROFILES else str(number)
     refund = LiveRefund(key, theirs, number, amount, "Refunded in the dashboard", at, at, by_merchant=False)
     live.refund(charge, refund, notify=how.notify)
 

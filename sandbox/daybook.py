@@ -29,6 +29,7 @@ class DayBook:
     lines: list[Line] = field(default_factory=list)
     truth: Truth = field(default_factory=Truth)
     odd: dict[str, Standing] = field(default_factory=dict)  # where the gateway and the ledger differ
+    second: list[Standing] = field(default_factory=list)  # charges for a payment that was charged already
 
     def standing(self, any_reference: str) -> Standing | None:
         """What the gateway says of a payment of this day, by our reference or its own; None if unknown."""
@@ -48,7 +49,9 @@ class DayBook:
             one.reference: standing_of(one, refunds.get(one.reference, ())) for one in self.payments
         } | self.odd
         found = [one for one in known.values() if one.state != "unknown"]
-        return {key: one for one in found for key in (one.reference, one.gateway_reference)}
+        return {key: one for one in found for key in (one.reference, one.gateway_reference)} | {
+            one.gateway_reference: one for one in self.second
+        }
 
 
 def standing_of(payment: Payment, refunds: tuple[Refund, ...] = ()) -> Standing:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox import market
 from sandbox.daybook import Builder, DayBook
-from sandbox.model import Payment, Refund
+from sandbox.model import Payment, Refund, Standing
 from sandbox.money import printed
 from sandbox.wib import WIB
 
@@ -118,7 +118,10 @@ def duplicates(build: Builder) -> None:
         _, theirs = build.fresh()
         second = build.line(payment, gateway_reference=theirs, amount=printed(payment.amount + amount_added))
         second.at -= timedelta(minutes=5)
-        build.truth.note("duplicate_at_gateway", report=payment.amount + amount_added)
+        taken = payment.amount + amount_added
+        charged = Standing(payment.reference, theirs, "settled", taken, second.at, second.at, is_second=True)
+        build.book.second.append(charged)
+        build.truth.note("duplicate_at_gateway", report=taken)
 
 
 def missing_in_ledger(build: Builder) -> None:

@@ -58,7 +58,8 @@ class Charge:
     closed_at: when it came to where it is; None while it is pending. notify_urls: where its notifications
     go; empty for the registered address. more: what a profile prints again. from_books: a payment of the
     generated books; its payment line is there already. asked_amount: what the merchant asked for, where the
-    gateway took something else.
+    gateway took something else. is_second: the payer paid once more under the same reference; only its own
+    gateway reference means it.
     """
 
     gateway: str
@@ -82,6 +83,7 @@ class Charge:
     from_books: bool = False
     early_questions: int = 0
     asked_amount: int | None = None
+    is_second: bool = False
 
     @property
     def refunded(self) -> int:
@@ -171,12 +173,13 @@ class LiveBooks:
 
     # --- what happens ---------------------------------------------------------------------------------
 
-    def open(self, charge: Charge) -> None:
+    def open(self, charge: Charge, *, notify: bool = True) -> None:
         """A new charge."""
         self._register(charge)
         self._write(charge)
         self._expire_later(charge)
-        self.tell(charge)
+        if notify:
+            self.tell(charge)
 
     def move(self, charge: Charge, act: Act, *, at: datetime | None = None, notify: bool = True) -> None:
         """Let the payer or the gateway do something; `at`: when it happened. Raises NotPossible."""
@@ -220,8 +223,9 @@ class LiveBooks:
         known = charge.id in self._pages
         self._pages[charge.id] = charge
         of_profile = charge.gateway, charge.profile
-        for name in (charge.reference, charge.gateway_reference):
-            self._found[*of_profile, name] = charge
+        self._found[*of_profile, charge.gateway_reference] = charge
+        if not charge.is_second:
+            self._found[*of_profile, charge.reference] = charge
         if charge.external_id:
             self._found[*of_profile, f"X {charge.external_id}"] = charge
         for refund in charge.refunds:
@@ -265,6 +269,7 @@ def charge_of(standing: Standing, gateway: str, profile: str) -> Charge:
         closed_at=standing.settled_at,
         payment_type=gateway,
         from_books=True,
+        is_second=standing.is_second,
     )
     charge.refunds = [
         LiveRefund(

@@ -1,8 +1,9 @@
 """Live charges in the report of a day: as the gateway prints them, and as the merchant's ledger has them.
 
 A charge is reported on the day on which it was settled (WIB), a refund on the day on which the bank confirmed
-it. All of it matches, but for amounts that the gateway took differently, and for refunds made in its
-dashboard, which the merchant's ledger has not.
+it. All of it matches, but for amounts that the gateway took differently and for second charges. A refund made
+in the gateway's dashboard has no reference of the merchant's: its line names the payment, by which the
+merchant can take it in.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from datetime import date, datetime
 from sandbox import market
 from sandbox.daybook import DayBook
 from sandbox.live import Charge, LiveRefund
-from sandbox.model import Line, Truth
+from sandbox.model import Line
 from sandbox.money import fee, printed
 from sandbox.wib import WIB
 
@@ -24,14 +25,16 @@ def with_live(book: DayBook, charges: Iterable[Charge]) -> DayBook:
     for charge in charges:
         if charge.settled_at and _is_on(charge.settled_at, book.day) and not charge.from_books:
             lines.append(_payment(charge, charge.settled_at, book.day))
-            if charge.asked_amount is None:
+            if charge.is_second:
+                truth.note("duplicate_at_gateway", report=charge.amount)
+            elif charge.asked_amount is None:
                 truth.note("matched", ledger=charge.amount, report=charge.amount)
             else:
                 truth.note("amount_mismatch", ledger=charge.asked_amount, report=charge.amount)
         for refund in charge.refunds:
             if refund.confirmed_at and _is_on(refund.confirmed_at, book.day) and not refund.from_books:
                 lines.append(_refund(charge, refund, refund.confirmed_at))
-                _note(truth, refund)
+                truth.note("matched", ledger=refund.amount, report=refund.amount)
     return replace(book, lines=sorted(lines, key=lambda line: line.at), truth=truth)
 
 
@@ -53,19 +56,11 @@ def _payment(charge: Charge, at: datetime, day: date) -> Line:
 
 
 def _refund(charge: Charge, refund: LiveRefund, at: datetime) -> Line:
-    """The refund's own reference; gateways keep their fee, so there is none."""
+    """By the merchant's reference of the refund, else by the payment's; gateways keep their fee."""
+    reference = refund.key if refund.by_merchant else charge.reference
     is_partial = refund.amount != charge.amount
     amount = printed(refund.amount)
-    return Line(
-        refund.key, refund.gateway_reference, "refund", "paid", amount, "", "IDR", at, int(is_partial)
-    )
-
-
-def _note(truth: Truth, refund: LiveRefund) -> None:
-    if refund.by_merchant:
-        truth.note("matched", ledger=refund.amount, report=refund.amount)
-    else:
-        truth.note("missing_in_ledger", report=refund.amount)
+    return Line(reference, refund.gateway_reference, "refund", "paid", amount, "", "IDR", at, int(is_partial))
 
 
 def _is_on(moment: datetime, day: date) -> bool:

@@ -85,7 +85,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the gateway's status service says of one payment."""
+    """What the gateway's status service says of one payment. is_second: of a second charge for it, which only
+    its own gateway reference means."""
 
     reference: str
     gateway_reference: str
@@ -94,6 +95,7 @@ class Standing:
     created_at: datetime
     settled_at: datetime | None
     refunds: tuple[Refund, ...] = ()
+    is_second: bool = False
 
 
 @dataclass(slots=True)

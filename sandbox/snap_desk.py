@@ -184,6 +184,8 @@ class Desk:
         known = names.get("originalPartnerReferenceNo") or names.get("originalReferenceNo")
         if known is None:
             return self.live.find_external(gateway, profile, external_id)
+        # A reference may have a second charge: then the gateway's own name says which is meant.
+        known = names.get("originalReferenceNo") or known
         charge = self.live.find(gateway, profile, known)
         if charge is None:
             # a day's books are made on first use: not here, where every other caller waits

@@ -20,7 +20,7 @@ from providers.payments import gateway as open_gateway
 from providers.reports.layout import Layout, UnknownLayout, layouts, load_layout
 from providers.reports.lines import Report, open_report
 from providers.reports.sources import fetched
-from records import exceptions, files, matching, payment, process, reconciliation, staging
+from records import exceptions, files, matching, payment, process, reconciliation, reported_refunds, staging
 from records.db import connection, unit_of_work
 from records.exceptions import ReconciliationException
 from records.process import ProcessRun
@@ -117,6 +117,13 @@ def stage_report(day: Day, kept: list[str]) -> list[matching.Source]:
             _load(db, table, number, report)
             sources.append(matching.Source(report.name, sha256, report.rows, report.amount_minor))
     return sources
+
+
+@task(name="take in refunds made elsewhere", **ONCE)
+def take_in_refunds(day: Day, sources: list[matching.Source]) -> None:
+    """Take in refunds that the report tells of and nobody asked us for, where it names their payment."""
+    names = [f"the report of {day.business_date}, {source.name}" for source in sources]
+    reported_refunds.take_in(staging.Staging(day.run_id), day.gateway, names, day.business_date)
 
 
 @task(name="classify and record", **ONCE)

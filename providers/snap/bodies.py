@@ -34,11 +34,19 @@ def payment(order: ChargeOrder, profile: Profile, config: Snap, code: str, merch
     return standard | _PAYMENT_EXTRAS[config.profile](order, config, code)
 
 
-def status(reference: str, external_id: str | None, service_code: str, merchant_id: str | None) -> Body:
-    """Service 55. external_id: of the payment, where its answer was lost."""
+def status(
+    reference: str,
+    external_id: str | None,
+    service_code: str,
+    merchant_id: str | None,
+    gateway_reference: str | None = None,
+) -> Body:
+    """Service 55. external_id: of the payment, where its answer was lost; gateway_reference: where ours does
+    not tell which charge is meant."""
     lost = {"originalExternalId": external_id} if external_id else {}
     return {
         "originalPartnerReferenceNo": reference,
+        **_original(gateway_reference),
         **lost,
         "serviceCode": service_code,
         **_merchant(merchant_id),

@@ -119,7 +119,7 @@ class SnapGateway:
     def get_refund(self, order: RefundOrder) -> RefundStatus:
         """Service 55: SNAP tells of refunds in the status of their charge."""
         try:
-            answer = self._ask(order.reference, None)
+            answer = self._ask(order.reference, None, order.named_alone)
         except Rejected as error:
             if not codes.is_not_found(error):
                 raise
@@ -155,8 +155,11 @@ class SnapGateway:
     def _merchant(self) -> str | None:
         return self._client.credentials.merchant_id
 
-    def _ask(self, reference: str, external_id: str | None) -> codes.Answer:
-        body = bodies.status(reference, external_id, self._profile.status_service_code, self._merchant)
+    def _ask(
+        self, reference: str, external_id: str | None, gateway_reference: str | None = None
+    ) -> codes.Answer:
+        code = self._profile.status_service_code
+        body = bodies.status(reference, external_id, code, self._merchant, gateway_reference)
         body |= bodies.about_original(self._config.profile, self._code)
         return self._client.read("status", self._profile.status, body)
 

@@ -278,7 +278,7 @@ def test_what_is_no_sheet_is_said_to_be_none(client: httpx.Client, body: bytes) 
 
 def test_a_sheet_may_be_larger_than_a_message_but_has_an_end(client: httpx.Client, tmp_path: Path) -> None:
     every_class(tmp_path)
-    body = filled(client, fee_mismatch="explain") + b"\r\n" * (600 * 1024)
+    body = filled(client, fee_mismatch="explain") + b"\r\n" * (2 * 1024 * 1024)
     assert client.post(f"{EXCEPTIONS}/sheet", content=body).status_code == 200
     assert client.post(f"{EXCEPTIONS}/sheet", content=b"x" * (16 * 1024 * 1024 + 1)).status_code == 413
 
@@ -314,3 +314,49 @@ def test_statements_are_listed_newest_first_and_read_by_their_id(
     assert client.get(f"{RUNS}/{DAY}").status_code == 422
     execute("UPDATE reconciliations SET is_balanced = false WHERE id = %s", second)
     assert client.get(f"{RUNS}/{second}").json()["balanced"] is False
+
+
+def test_a_key_names_one_end_of_one_exception(client: httpx.Client, tmp_path: Path) -> None:
+    every_class(tmp_path)
+    fee, amount = (of_class(client, name)["exception_id"] for name in ("fee_mismatch", "amount_mismatch"))
+    headers, body = {"Idempotency-Key": "end-1"}, {"action": "explain", "reason": "FIN-118"}
+    first, again = (client.post(f"{EXCEPTIONS}/{fee}/resolve", json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert first.json() == again.json()
+    other = client.post(f"{EXCEPTIONS}/{amount}/resolve", json=body, headers=headers)
+    assert other.status_code == 422
+    assert other.json()["errors"][0]["where"] == "header.Idempotency-Key"
+    assert of_class(client, "amount_mismatch")["state"] == "open"
+    # What was refused has used no key.
+    refused = {"action": "write_off", "reason": "x"}, {"Idempotency-Key": "end-2"}
+    broken = of_class(client, "malformed_line")["exception_id"]
+    assert (
+        client.post(f"{EXCEPTIONS}/{broken}/resolve", json=refused[0], headers=refused[1]).status_code == 409
+    )
+    assert client.post(f"{EXCEPTIONS}/{broken}/resolve", json=body, headers=refused[1]).status_code == 200
+
+
+def test_a_sheet_sent_twice_with_its_key_is_worked_once_and_answered_twice(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    every_class(tmp_path)
+    rows = list(csv.DictReader(io.StringIO(client.get(f"{EXCEPTIONS}/sheet").text)))
+    for row in rows:
+        if row["class"] == "fee_mismatch":
+            row |= {"action": "explain", "reason": "FIN-118"}
+    sheet = io.StringIO()
+    written = csv.DictWriter(sheet, rows[0])
+    written.writeheader()
+    written.writerows(rows)
+    headers = {"Content-Type": "text/csv", "Idempotency-Key": "sheet-1"}
+    first, again = (
+        client.post(f"{EXCEPTIONS}/sheet", content=sheet.getvalue(), headers=headers) for _ in range(2)
+    )
+    assert (first.status_code, first.json()["ended"]) == (200, {"explained": 1})
+    assert again.json() == first.json()
+    other = client.post(f"{EXCEPTIONS}/sheet", content=sheet.getvalue() + "\n", headers=headers)
+    assert other.json()["type"].endswith(":idempotency-key-reused")
+    without = client.post(
+        f"{EXCEPTIONS}/sheet", content=sheet.getvalue(), headers={"Content-Type": "text/csv"}
+    )
+    assert without.json()["type"].endswith(":sheet-refused")

@@ -39,7 +39,12 @@ IDS = {
     "restore_credential", "export_credentials", "brand_training_centre", "verify_badge", "public_credential",
     "badge_jws", "badge_json", "badge_png", "badge_svg", "status_list", "read_achievement",
     "achievement_image", "jwks", "did_document",
-    "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
+    "report_completion", "report_completion_sheet", "download_completion_template",
+    "list_completion_reports", "read_completion_report", "list_completion_participants",
+    "settle_completion_report",
+    "find_person", "read_person", "read_person_audit", "reveal_person", "export_person", "erase_person",
+    "breach_report",
+    "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)
 
@@ -88,6 +93,15 @@ def test_every_operation_for_clients_names_its_scope(name: str) -> None:
     ((scheme, (scope,)),) = operation["security"][0].items()
     assert scheme in DESCRIBED["components"]["securitySchemes"]
     assert f"Needs the scope `{scope}`" in operation["description"]
+
+
+@each_operation
+def test_every_post_of_a_client_takes_an_idempotency_key(name: str) -> None:
+    operation = OPERATIONS[name]
+    if not name.startswith("POST") or "security" not in operation:
+        return
+    assert "Idempotency-Key" in {one["name"] for one in operation.get("parameters", [])}
+    assert f"{TYPE}idempotency-key-reused" in problems(operation)["422"]
 
 
 def examples() -> Iterator[Any]:

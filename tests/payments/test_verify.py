@@ -70,3 +70,24 @@ def test_other_money_at_the_gateway_is_not_taken_for_ours(till: Till) -> None:
     now = till.verify(made)
     assert now["status"] == "pending"
     assert "a person has to look" in now["events"][-1]["note"]
+
+
+def test_a_key_names_one_verification_or_cancellation(till: Till) -> None:
+    one, other = till.create(), till.create()
+    headers = {"Idempotency-Key": "once"}
+    ask = {"payment_id": one["payment_id"]}
+    for _ in range(2):
+        assert till.http.post("/api/v1/payments/verify", json=ask, headers=headers).status_code == 200
+    for path, body in (
+        ("/api/v1/payments/verify", {"payment_id": other["payment_id"]}),
+        (f"/api/v1/payments/{one['payment_id']}/cancel", None),
+    ):
+        refused = till.http.post(path, json=body, headers=headers)
+        assert refused.status_code == 422
+        assert refused.json()["type"].endswith(":idempotency-key-reused")
+    cancel = f"/api/v1/payments/{one['payment_id']}/cancel"
+    for _ in range(2):
+        answer = till.http.post(cancel, headers={"Idempotency-Key": "cancel-it"})
+        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    assert till.calls("gopay")["cancel"] >= 1
+    assert till.read(other)["status"] == "pending"

@@ -444,18 +444,6 @@ def test_a_line_without_a_payment_is_proposed_for_its_likely_payment_and_to_take
     assert proposed(number) == []
 
 
-def test_an_exception_whose_money_was_given_back_is_refunded_once(tmp_path: Path) -> None:
-    report = every_class(tmp_path)
-    number, refund = of_class("duplicate_at_gateway").id, uuid4()
-    for moved in (True, False):
-        with unit_of_work() as session:
-            said = exception_work.refunded(session, number, refund, by=ANI, amount_minor=7_500_000)
-        assert said is moved
-    assert steps(number)[1:] == [("open", "refunded", ANI)]
-    run_day(tmp_path, [report])
-    assert of_class("duplicate_at_gateway").state == "refunded"
-
-
 def test_every_step_stays_as_it_was_written(tmp_path: Path) -> None:
     matched(tmp_path)
     for table in ("exception_events", "hand_matches", "exception_request_items"):

@@ -136,14 +136,33 @@ def test_linkajas_file_and_its_total_have_live_payments(through: Through, http: 
     assert added(http, day, "linkaja", before) == {"matched": (1, 150_000, 150_000)}
 
 
-def test_a_refund_of_the_dashboard_is_missing_in_the_ledger(through: Through, http: httpx.Client) -> None:
+def test_a_refund_of_the_dashboard_names_its_payment(through: Through, http: httpx.Client) -> None:
     day = DAYS["one"]
     before = truth(http, day)
     caller = through("linkaja", "nicepay")
     made = caller.charge()
     caller.act(made, "pay", at=at(DAYS["two"]))
     caller.act(made, "refund", at=at(day)).raise_for_status()
-    assert added(http, day, "linkaja", before) == {"missing_in_ledger": (1, 0, 150_000)}
+    assert added(http, day, "linkaja", before) == {"matched": (1, 150_000, 150_000)}
+
+
+def test_a_second_charge_is_a_duplicate_and_has_refunds_of_its_own(
+    gopay: MidtransCaller, http: httpx.Client
+) -> None:
+    day = DAYS["one"]
+    before = truth(http, day)
+    made = gopay.charge()
+    gopay.act(made, "pay", at=at(day))
+    gopay.act(made, "charge_again", at=at(day, "13:00:00"), notify=False).raise_for_status()
+    assert added(http, day, "gopay", before) == {
+        "matched": (1, 150_000, 150_000), "duplicate_at_gateway": (1, 0, 150_000),
+    }  # fmt: skip
+    second = http.get("/_sandbox/payments", params={"gateway": "gopay"}).json()[-1]["gateway_reference"]
+    assert second != made["transaction_id"]
+    assert gopay.status(made)["transaction_id"] == made["transaction_id"]
+    gopay.refund({"order_id": second}, refund_key=f"R-{uuid4().hex[:12]}", amount=150_000)
+    assert gopay.status({"order_id": second})["transaction_status"] == "refund"
+    assert gopay.status(made)["transaction_status"] == "settlement"
 
 
 def test_what_is_reversed_on_the_same_day_is_reported_so(gopay: MidtransCaller, http: httpx.Client) -> None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0014"
-down_revision = "0007"
+down_revision = "0012"
 
 UPGRADE = """
 CREATE TABLE training_centres (
