@@ -11,13 +11,12 @@ from api import waiting
 from api.access import REFUSALS
 from api.credential_models import CredentialTold, ExportAccepted
 from api.credentials import CredentialId, Reader, Writer, taken
+from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
-from api.refunds import IdempotencyKey, key_reused
 from common.settings import settings
 from credentials import asking, certificates, european
 from providers.europass.concepts import Language
-from records import idempotency
 from records.credential import Credential
 from records.db import unit_of_work
 from records.process import ProcessRun
@@ -89,10 +88,7 @@ def generate_european_credential(
     set. Done once, however often it is asked for. The outcome of the process has the links: `download`, in
     the form that the EU's web issuer takes, `certificate`, and what the issuer gave."""
     with unit_of_work() as session:
-        if idempotency_key is not None:
-            request = f"europass\n{wish.model_dump_json()}".encode()
-            if idempotency.seen(session, caller.client_id, idempotency_key, request) == "other":
-                raise key_reused()
+        is_repeated(session, caller, idempotency_key, f"europass\n{wish.model_dump_json()}")
         credential_id, run, number = _asked(session, wish)
     if waiting.until_ended(run.id, prefer):
         response.headers["Preference-Applied"] = "wait"

@@ -105,26 +105,37 @@ def _some(credential_ids: Sequence[UUID], issuer: Issuer | None) -> list[Step]:
 
 
 def _packed(
-    session: Session, rows: Sequence[CredentialExport], issuer: Issuer | None
+    session: Session, credential_ids: Sequence[UUID], issuer: Issuer | None
 ) -> tuple[list[Step], list[_Parcel]]:
-    """Each export's next step, and what is to be sent: those are marked `sent`."""
+    """Each export's next step, and what is to be sent: those are to be marked `sent`. The caller holds them."""
     steps, parcels = [], []
-    documents = _documents(session, [one.credential_id for one in rows])
-    for row in rows:
-        kept = documents.get(row.credential_id)
+    documents = _documents(session, credential_ids)
+    runs = _runs(session, credential_ids)
+    for credential_id in credential_ids:
+        kept = documents.get(credential_id)
         if kept is None:
             problem = "It was revoked: there is nothing to export any more."
-            steps.append(Step(row.credential_id, "refused", problem=problem))
+            steps.append(Step(credential_id, "refused", problem=problem))
         elif issuer is None:
-            steps.append(Step(row.credential_id, "done", links(row.credential_id)))
+            steps.append(Step(credential_id, "done", links(credential_id)))
         else:
-            steps.append(Step(row.credential_id, "sent", links(row.credential_id)))
-            run = session.get(ProcessRun, row.process_run_id) if row.process_run_id is not None else None
+            steps.append(Step(credential_id, "sent", links(credential_id)))
+            run = runs.get(credential_id)
             is_late = run is not None and run.created_at < clock.now() - GIVE_UP_AFTER
             attempts = run.attempts if run is not None else 1
             body = body_of(kept.document())
-            parcels.append(_Parcel(row.credential_id, kept.idempotency_key(), body, attempts, is_late))
+            parcels.append(_Parcel(credential_id, kept.idempotency_key(), body, attempts, is_late))
     return steps, parcels
+
+
+def _runs(session: Session, credential_ids: Sequence[UUID]) -> dict[UUID, ProcessRun]:
+    """The process that works each of these exports."""
+    rows = session.execute(
+        sa.select(CredentialExport.credential_id, ProcessRun)
+        .join(ProcessRun, ProcessRun.id == CredentialExport.process_run_id)
+        .where(CredentialExport.target == TARGET, CredentialExport.credential_id.in_(credential_ids))
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def _delivered(parcels: Sequence[_Parcel], issuer: Issuer) -> tuple[list[Step], AuthFailed | None]:
