@@ -107,7 +107,7 @@ def _some(credential_ids: Sequence[UUID], issuer: Issuer | None) -> list[Step]:
 def _packed(
     session: Session, credential_ids: Sequence[UUID], issuer: Issuer | None
 ) -> tuple[list[Step], list[_Parcel]]:
-    """Each export's next step, and what is to be sent: those are to be marked `sent`. The caller holds them."""
+    """Each export's next step, and what is to be sent. The caller holds them, and notes the steps first."""
     steps, parcels = [], []
     documents = _documents(session, credential_ids)
     runs = _runs(session, credential_ids)
