@@ -150,10 +150,13 @@ class PersonErased(BaseModel):
     """What was taken away."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"completions": 1, "payments": 1, "payments_under_way": 0}]}
+        json_schema_extra={
+            "examples": [{"completions": 1, "credentials": 1, "payments": 1, "payments_under_way": 0}]
+        }
     )
 
     completions: int = Field(description="Completions that stay without a name")
+    credentials: int = Field(description="Credentials that are revoked, and say nothing any more")
     payments: int = Field(description="Payments that stay without a learner")
     payments_under_way: int = Field(description="Payments that still need theirs; erase again later")
 
@@ -340,7 +343,10 @@ def erase_person(person_id: PersonId, why: Why, caller: Writer, request: Request
         except StillReported as error:
             raise Problem("still-reported", f"{error}.") from None
         return PersonErased(
-            completions=done.completions, payments=done.payments, payments_under_way=done.kept
+            completions=done.completions,
+            credentials=done.credentials,
+            payments=done.payments,
+            payments_under_way=done.kept,
         )
 
 
