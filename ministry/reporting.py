@@ -221,8 +221,8 @@ def _claimed(whole: _Class, number: int, state: CompletionState) -> _Chunk:
                 .with_for_update()
             )
         )
-        people = person.identities(session, [one.person_id for one in rows])
-        participants = [_member(one, people[one.person_id].nik) for one in rows]
+        niks = person.niks_of(session, [one.person_id for one in rows])
+        participants = [_member(one, niks[one.person_id]) for one in rows]
         completion.apply(session, rows, "sent")
         audit.note(
             session,

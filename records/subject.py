@@ -90,7 +90,7 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         audit.note(
             session, [subject.who.id], "exported", fields, by=by, recipient=by, reason=why, origin=origin
         )
-        identity = person.identities(session, [subject.who.id]).get(subject.who.id)
+        identity = person.identity(subject.who)
         found["person"] = {
             "person_id": str(subject.who.id),
             "nik": identity.nik if identity else None,

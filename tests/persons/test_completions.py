@@ -231,7 +231,9 @@ def test_other_values_of_a_person_are_a_correction_and_need_the_word(room: Class
     with unit_of_work() as session:
         known = persons.find(session, nik(4))
         assert known is not None
-        assert persons.identities(session, [known.id])[known.id].name == "Siti R. Wijaya"
+        whole = persons.identity(known)
+        assert whole is not None
+        assert whole.name == "Siti R. Wijaya"
 
 
 def test_a_certificate_number_is_one_persons_over_all_programs_of_the_lpk(room: ClassRoom) -> None:

@@ -21,6 +21,7 @@ from records import client as clients
 from records import person as persons
 from records.db import unit_of_work
 from records.person import Named, Person
+from records.sealed import seal
 
 WHY = "Asked for by the person, DPO-31"
 
@@ -29,7 +30,7 @@ def known(count: int = 1, learner_id: str | None = None) -> list[UUID]:
     """People whom we know, without a report."""
     with unit_of_work() as session:
         return persons.keep_many(
-            session, [Named(nik(n), f"Siti Rahma {n}", learner_id) for n in range(count)]
+            session, [Named(nik(n), seal(f"Siti Rahma {n}".encode()), learner_id) for n in range(count)]
         )
 
 
