@@ -27,6 +27,7 @@ from common import clock
 from common.errors import BadInput
 from common.settings import settings
 from credentials import asking
+from credentials import exports as exporting
 from records import credential, credential_export, credential_state
 from records.credential import Content, Credential, Holder, Unit
 from records.credential_export import CredentialExport
@@ -285,7 +286,7 @@ def shown(found: Credential, exports: list[CredentialExport]) -> dict[str, Any]:
             {
                 "target": one.target,
                 "state": one.state,
-                "links": one.links,
+                "links": exporting.links(one),
                 "problem": one.problem,
                 "next_attempt_at": one.next_attempt_at,
                 "done_at": one.done_at,

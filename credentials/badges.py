@@ -1,8 +1,8 @@
 """Open badges of our credentials: signed once, kept byte for byte, served unchanged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,11 +14,27 @@ from providers.open_badges.document import Achieved, Award, Centre, Writer
 from providers.open_badges.signing import Signer
 from records.credential import Achievement, Credential, OpenBadge
 from records.credential_export import Step
-from records.db import driver, unit_of_work
+from records.db import among, driver, glance, unit_of_work
 from records.training_centre import TrainingCentre
 
 TARGET = "open_badge"
 Proof = Literal["jws", "embedded"]
+Row = sa.Row[Any]
+
+
+_WANTED = sa.select(
+    Credential.id,
+    Credential.subject_id,
+    Credential.issued_on,
+    Credential.expires_on,
+    Credential.status_list,
+    Credential.status_index,
+    Credential.email_hash,
+    Credential.email_salt,
+    Credential.score,
+    Credential.achievement_id,
+    Credential.withdrawn_at,
+)
 
 
 def export(session: Session, credential_ids: Sequence[UUID]) -> list[Step]:
@@ -26,20 +42,20 @@ def export(session: Session, credential_ids: Sequence[UUID]) -> list[Step]:
 
     The caller holds their exports; what was signed is stored with its transaction, or not at all.
     """
-    rows = list(
-        session.scalars(
-            sa.select(Credential)
-            .where(Credential.id.in_(credential_ids))
-            .order_by(Credential.achievement_id, Credential.id)
-        )
-    )
+    rows = _rows(session, credential_ids)
     sign(session, rows, chosen_proof())
     return [
-        Step(one.id, "done", links(one.id))
+        Step(one.id, "done")
         if one.withdrawn_at is None
         else Step(one.id, "refused", problem="It was withdrawn: there is nothing to sign any more.")
         for one in rows
     ]
+
+
+def _rows(session: Session, credential_ids: Sequence[UUID]) -> list[Row]:
+    """What a badge says of each credential; those of one achievement one after the other."""
+    wanted = _WANTED.where(Credential.id == among(credential_ids))
+    return list(session.execute(wanted.order_by(Credential.achievement_id, Credential.id)))
 
 
 def chosen_proof() -> Proof:
@@ -59,12 +75,12 @@ def links(credential_id: UUID) -> dict[str, str]:
     }
 
 
-def sign(session: Session, rows: Sequence[Credential], proof: Proof) -> None:
-    """Sign what has no badge of this form yet. rows: those of one achievement one after the other."""
+def sign(session: Session, rows: Sequence[Row], proof: Proof) -> None:
+    """Sign what has no badge of this form yet. rows: as `_rows` gives them."""
     signed = set(
         session.scalars(
             sa.select(OpenBadge.credential_id).where(
-                OpenBadge.credential_id.in_([one.id for one in rows]), OpenBadge.proof == proof
+                OpenBadge.credential_id == among([one.id for one in rows]), OpenBadge.proof == proof
             )
         )
     )
@@ -72,29 +88,37 @@ def sign(session: Session, rows: Sequence[Credential], proof: Proof) -> None:
     if not wanted:
         return
     with_key = ours.signer(session, ours.jws_alg() if proof == "jws" else "EdDSA")
-    bodies = [
-        (one.id, proof, body, with_key.key.id)
-        for _, group in groupby(wanted, key=lambda one: one.achievement_id)
-        for one, body in _signed(session, list(group), proof, with_key)
-    ]
     with driver(session).cursor().copy(_COPY) as stored:
-        for row in bodies:
-            stored.write_row(row)
+        for achievement_id, group in groupby(wanted, key=lambda one: one.achievement_id):
+            writer = _writer(achievement_id)
+            for credential_id, body in _signed(writer, list(group), proof, with_key):
+                stored.write_row((credential_id, proof, body, with_key.key.id))
 
 
 _COPY = b"COPY open_badges (credential_id, proof, body, key_id) FROM STDIN"
 
 
+def _writer(achievement_id: UUID) -> Writer:
+    with glance() as session:  # beside the transaction, which is at a COPY
+        found = session.get_one(Achievement, achievement_id)
+        return Writer(ours.issuer(), achieved(session, found), ours.base_url())
+
+
 def _signed(
-    session: Session, rows: Sequence[Credential], proof: Proof, with_key: Signer
-) -> list[tuple[Credential, str]]:
+    writer: Writer, rows: Sequence[Row], proof: Proof, with_key: Signer
+) -> Iterator[tuple[UUID, str]]:
     """Each credential of one achievement with its signed badge."""
-    writer = Writer(ours.issuer(), achieved(session, rows[0].achievement), ours.base_url())
+    documents = ((one.id, writer.document(_award(one))) for one in rows)
     if proof == "jws":
-        return [(one, with_key.jws(writer.document(_award(one)))) for one in rows]
-    signed = [(one, with_key.embedded(writer.document(_award(one)))) for one in rows]
-    with_key.whole(signed[0][1])
-    return signed
+        yield from ((one, with_key.jws(document)) for one, document in documents)
+        return
+    is_first = True
+    for one, document in documents:
+        body = with_key.embedded(document)
+        if is_first:
+            with_key.whole(body)
+        is_first = False
+        yield one, body
 
 
 def achieved(session: Session, found: Achievement) -> Achieved:
@@ -115,16 +139,16 @@ def achieved(session: Session, found: Achievement) -> Achieved:
     )
 
 
-def _award(one: Credential) -> Award:
+def _award(one: Row) -> Award:
     return Award(
-        id=one.id,
-        subject_id=one.subject_id,
-        issued_on=one.issued_on,
-        expires_on=one.expires_on,
-        place=(one.status_list, one.status_index),
-        email_hash=one.email_hash,
-        email_salt=one.email_salt,
-        score=one.score,
+        one.id,
+        one.subject_id,
+        one.issued_on,
+        one.expires_on,
+        (one.status_list, one.status_index),
+        one.email_hash,
+        one.email_salt,
+        one.score,
     )
 
 
@@ -138,9 +162,9 @@ def badge(credential_id: UUID, proof: Proof) -> str | None:
         if kept is not None:
             return kept.body
         # Whoever asks at the same time waits here, and finds what was signed.
-        found = session.get(Credential, credential_id, with_for_update={"of": Credential})
-        if found is None:
+        known = sa.select(Credential.id).where(Credential.id == credential_id).with_for_update()
+        if session.scalar(known) is None:
             return None
-        sign(session, [found], proof)
+        sign(session, _rows(session, [credential_id]), proof)
         kept = session.get(OpenBadge, (credential_id, proof))
         return kept.body if kept is not None else None

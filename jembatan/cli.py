@@ -12,6 +12,7 @@ from jembatan.commands import (
     approvals,
     clients,
     completions,
+    credentials,
     database,
     demo,
     events,
@@ -52,6 +53,7 @@ app.command("export-subject")(subjects.export_subject)
 app.command("erase-subject")(subjects.erase_subject)
 app.command("breach-report")(subjects.breach_report)
 app.add_typer(processes.app, name="process")
+app.add_typer(credentials.app, name="credentials")
 app.add_typer(clients.app, name="clients")
 app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")

@@ -7,7 +7,7 @@ is; a worker locks it while it works, and what leaves this house says `sent` bef
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from records import process
-from records.db import Base, driver
+from records.db import Base, among, driver
 from records.process import ProcessRun
 
 PROCESS = "export-credentials"
@@ -26,7 +26,8 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class CredentialExport(Base):
-    """One target of one credential. links: where the result is. problem: why it is not further, for people.
+    """One target of one credential. links: where the result is, where its target does not tell that by itself
+    (`credentials.exports.links`). problem: why it is not further, for people.
 
     external_id: by which the target knows it. sent: it may have happened; unknown: we asked and do not know.
     """
@@ -123,19 +124,18 @@ def to_work(
     return list(session.scalars(wanted.order_by(CredentialExport.credential_id).limit(most)))
 
 
-def hold(session: Session, target: str, credential_ids: Sequence[UUID]) -> list[CredentialExport]:
-    """Those of these exports that are still to be worked, locked for the caller, in order of their ids."""
+def hold(session: Session, target: str, credential_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these credentials whose export is still to be worked, locked for the caller, in order."""
     return list(
         session.scalars(
-            sa.select(CredentialExport)
+            sa.select(CredentialExport.credential_id)
             .where(
-                CredentialExport.credential_id.in_(credential_ids),
+                CredentialExport.credential_id == among(credential_ids),
                 CredentialExport.target == target,
                 _is_due(),
             )
             .order_by(CredentialExport.credential_id)
             .with_for_update()
-            .execution_options(populate_existing=True)
         )
     )
 
@@ -147,6 +147,9 @@ def _is_due() -> sa.ColumnElement[bool]:
     )
 
 
+_DONE = """UPDATE credential_exports
+    SET state = 'done', problem = NULL, next_attempt_at = NULL, done_at = now()
+    WHERE credential_id = ANY(%s) AND target = %s AND state <> 'done'"""
 _APPLY = """UPDATE credential_exports e SET state = step.state, links = e.links || step.links,
         problem = step.problem, next_attempt_at = step.until,
         external_id = coalesce(step.external_id, e.external_id),
@@ -158,10 +161,16 @@ _APPLY = """UPDATE credential_exports e SET state = step.state, links = e.links 
 
 def apply(session: Session, target: str, steps: Iterable[Step]) -> None:
     """The one door through which exports change: note how far they have come. What is done stays done."""
-    rows = [
-        (one.credential_id, one.state, Jsonb(one.links), one.problem, one.until, one.external_id)
-        for one in steps
-    ]
+    plain: list[UUID] = []
+    rows = []
+    for one in steps:
+        if one.state == "done" and not one.links and one.external_id is None:
+            plain.append(one.credential_id)
+        else:
+            links = Jsonb(one.links)
+            rows.append((one.credential_id, one.state, links, one.problem, one.until, one.external_id))
+    if plain:
+        driver(session).execute(_DONE, [plain, target])
     if rows:
         driver(session).execute(_APPLY, [*map(list, zip(*rows, strict=True)), target])
 
@@ -202,24 +211,11 @@ def counted(session: Session, run: ProcessRun) -> dict[str, dict[str, int]]:
     return found
 
 
-def some(session: Session, run: ProcessRun, limit: int) -> list[dict[str, Any]]:
-    """The first exports of a run, as an outcome shows them: ids and links, nothing personal."""
-    rows = session.scalars(
-        sa.select(CredentialExport)
-        .where(_of(run))
-        .order_by(CredentialExport.credential_id, CredentialExport.target)
-        .limit(limit)
-    )
-    return [
-        {
-            "credential_id": str(one.credential_id),
-            "target": one.target,
-            "state": one.state,
-            "links": one.links,
-            "problem": one.problem,
-        }
-        for one in rows
-    ]
+def some(session: Session, run: ProcessRun, limit: int) -> list[CredentialExport]:
+    """The first exports of a run."""
+    wanted = sa.select(CredentialExport).where(_of(run))
+    order = (CredentialExport.credential_id, CredentialExport.target)
+    return list(session.scalars(wanted.order_by(*order).limit(limit)))
 
 
 def next_attempt(session: Session, run_id: UUID) -> datetime | None:

@@ -87,16 +87,16 @@ def place(found: ReconciliationException, order: Order) -> Place:
 def ageing(session: Session, today: date | None = None) -> list[Age]:
     """Open exceptions by gateway and age, `timing` left out; every bucket of a gateway that has any."""
     today = today or clock.business_date(clock.now())
-    days = sa.cast(today, sa.Date) - _E.business_date
-    bucket = sa.case(
-        *((days <= most, name) for name, (_, most) in BUCKETS.items() if most is not None), else_="older"
-    )
+    # By day, not by bucket: which bucket a day is in is asked once for each day and not for each exception.
     rows = session.execute(
-        sa.select(_E.gateway, bucket, sa.func.count(), sa.func.sum(_E.risk_minor))
+        sa.select(_E.gateway, _E.business_date, sa.func.count(), sa.func.sum(_E.risk_minor))
         .where(_E.state == "open", _E.class_.not_in(NO_EXCEPTION))
-        .group_by(_E.gateway, bucket)
+        .group_by(_E.gateway, _E.business_date)
     )
-    found = {(gateway, name): (count, int(risk)) for gateway, name, count, risk in rows}
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for gateway, day, count, risk in rows:
+        before = found.get((gateway, name := _bucket((today - day).days)), (0, 0))
+        found[gateway, name] = (before[0] + count, before[1] + int(risk))
     gateways = sorted({gateway for gateway, _ in found})
     return [Age(one, name, *found.get((one, name), (0, 0))) for one in gateways for name in BUCKETS]
 
@@ -105,6 +105,10 @@ def age_days(found: ReconciliationException, today: date | None = None) -> int:
     """Days since its business day; of one that has ended, until it ended."""
     until = found.closed_at and clock.business_date(found.closed_at)
     return max(0, ((until or today or clock.business_date(clock.now())) - found.business_date).days)
+
+
+def _bucket(days: int) -> str:
+    return next((name for name, (_, most) in BUCKETS.items() if most is not None and days <= most), "older")
 
 
 def _conditions(which: Filter) -> list[Any]:

@@ -18,12 +18,11 @@ LIVES_SECONDS = 3600
 
 
 class Signer:
-    """The keys: the newest signs, every one is published. They are made at the start."""
+    """The keys: the newest signs, every one is published. The first is made when it is needed."""
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, RSAPrivateKey]] = []
         self._foreign: RSAPrivateKey | None = None
-        self.rotate()
 
     def rotate(self) -> None:
         """Sign with a new key from now on."""
@@ -31,6 +30,7 @@ class Signer:
 
     def published(self) -> dict[str, Any]:
         """The JWKS."""
+        self._have_one()
         keys = []
         for kid, key in self._keys:
             numbers = key.public_key().public_numbers()
@@ -57,6 +57,7 @@ class Signer:
             "sub": member.sub,
             "name": member.name,
         }
+        self._have_one()
         kid, key = self._keys[-1]
         if kind == "other_key":
             self._foreign = self._foreign or generate_private_key(65537, 2048)
@@ -65,6 +66,10 @@ class Signer:
             return f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(claims)}."
         text = f"{_part({'alg': 'RS256', 'typ': 'JWT', 'kid': kid})}.{_part(claims)}"
         return f"{text}.{_base64(key.sign(text.encode(), PKCS1v15(), SHA256()))}"
+
+    def _have_one(self) -> None:
+        if not self._keys:
+            self.rotate()
 
 
 def _issuer(kind: str) -> str:

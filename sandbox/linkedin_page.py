@@ -12,7 +12,7 @@ from sandbox.linkedin_books import Member
 
 _SCOPES = {
     "openid": ("Tahu bahwa ini Anda", "Know that it is you"),
-    "profile": ("Melihat nama dan foto Anda", "See your name and photo"),
+    "profile": ("Melihat nama dan gambar profil Anda", "See your name and photo"),
     "email": ("Melihat alamat email Anda", "See your email address"),
     "w_member_social": ("Membuat kiriman atas nama Anda", "Post on your behalf"),
 }

@@ -91,7 +91,7 @@ class Switchboard:
         self.armed.append(failure.model_copy())
 
     def call(self, service: tuple[str, str]) -> Failure | None:
-        """Count a call; the failure that it meets, if any."""
+        """Count a call; the failure that it meets, if any, with the operation that it meets there."""
         self.calls[service] += 1
         if not self.armed:
             return None
@@ -108,7 +108,7 @@ class Switchboard:
             failure = meeting[0]
             self._take_out(failure)
             self.armed.append(failure)
-        return failure
+        return failure and failure.model_copy(update={"operation": operation})
 
     def disarm(self, gateway: str | None = None) -> None:
         """Let nothing fail any more, or nothing of one gateway."""

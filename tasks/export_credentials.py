@@ -144,7 +144,7 @@ def end(asked: Work) -> State[Any]:
             by_target = credential_export.counted(session, run)
             states: Counter[str] = sum((Counter(states) for states in by_target.values()), Counter())
             total += states
-            some = credential_export.some(session, run, SHOWN)
+            some = [exports.shown(one) for one in credential_export.some(session, run, SHOWN)]
             rows += some[: SHOWN - len(rows)]
             outcome = {"targets": by_target, "exports": some, "shown": len(some), "of": states.total()}
             stuck = states["needs_attention"] + states["refused"]

@@ -7,6 +7,7 @@ of the learner is in it but a fresh `urn:uuid` and a salted hash of the e-mail a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -156,16 +157,19 @@ def achievement(achieved: Achieved, base_url: str) -> dict[str, Any]:
     return stated
 
 
+@lru_cache(maxsize=1024)
 def first_moment(day: date) -> datetime:
     """Midnight in Jakarta with which a day begins."""
     return clock.day_bounds(day)[0]
 
 
+@lru_cache(maxsize=1024)
 def last_moment(day: date) -> datetime:
     """The last full second of a day in Jakarta."""
     return datetime.combine(day, time.min, clock.JAKARTA).astimezone(UTC) + timedelta(days=1, seconds=-1)
 
 
+@lru_cache(maxsize=4096)
 def instant(at: datetime) -> str:
     """A moment as badges say it: UTC, whole seconds, so that the JWT's numbers say the same."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

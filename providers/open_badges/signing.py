@@ -6,8 +6,10 @@ embedded proof (`eddsa-rdfc-2022`) is the library's own, with contexts that come
 
 import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from openbadgeslib.ob3 import OB3LdpVerifier, OB3VerificationError, add_data_integrity_proof
 
 from common import clock
@@ -22,7 +24,7 @@ class Signer:
         self.issuer_id = issuer_id
         self.method = method_id(issuer_id, key.id)
         header = {"alg": key.alg, "kid": self.method, "jwk": key.jwk, "typ": "JWT"}
-        self._header = b64url(_compact(header)).encode()
+        self._header = b64url(orjson.dumps(header)).encode()
 
     def jws(self, document: dict[str, Any]) -> str:
         """The document as a compact JWT: the document itself, and the claims that repeat it."""
@@ -35,13 +37,13 @@ class Signer:
         }
         if "validUntil" in document:
             claims["exp"] = _seconds(document["validUntil"])
-        text = self._header + b"." + b64url(_compact(document | claims)).encode()
+        text = self._header + b"." + b64url(orjson.dumps(document | claims)).encode()
         return f"{text.decode()}.{b64url(self.key.sign(text))}"
 
     def embedded(self, document: dict[str, Any]) -> str:
         """The document with a proof in it, as JSON. The key must be Ed25519."""
         signed = add_data_integrity_proof(document, self.key.pem, self.method, created=clock.now())
-        return json.dumps(signed, ensure_ascii=False, separators=(",", ":"))
+        return orjson.dumps(signed).decode()
 
     def whole(self, signed: str) -> None:
         """See that an embedded proof covers all that the JSON says; raises ValueError where it does not.
@@ -58,9 +60,6 @@ class Signer:
                 raise ValueError(f"the proof does not cover the badge: {error}") from None
 
 
-def _compact(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
+@lru_cache(maxsize=4096)
 def _seconds(at: str) -> int:
     return int(datetime.fromisoformat(at).timestamp())

@@ -1,18 +1,13 @@
 """The API on a fresh database, and one real Prefect server for all tests that hand something over."""
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
 import pytest
+import shared_prefect
 import uvicorn
 from api_world import Day, every_class
 from console_browser import SIGN_IN, Browser, Person, key_of
@@ -21,7 +16,6 @@ from api import figures
 from api.console import signing_in
 from common.settings import settings
 from deployments.names import RECONCILE_ON_DEMAND, REFUND_ON_DEMAND
-from jembatan.stack.database import prefect_database_url
 from records import client as clients
 from records import reconciliation
 from records.db import engine, unit_of_work
@@ -121,21 +115,7 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Prefect server's API with our deployments, which no worker serves."""
-    folder = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "PREFECT_HOME": str(folder),
-        "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
-        "PREFECT_API_DATABASE_CONNECTION_URL": prefect_database_url(server),
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}/api"
-    with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        _wait_until_up(url, running, folder / "log")
+    with shared_prefect.prefect_server(server, tmp_path_factory.mktemp("prefect")) as url:
         for named, parameters in ((RECONCILE_ON_DEMAND, PARAMETERS), (REFUND_ON_DEMAND, REFUND_PARAMETERS)):
             flow, name = named.split("/")
             flow_id = httpx.post(f"{url}/flows/", json={"name": flow}).json()["id"]
@@ -147,9 +127,6 @@ def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
             }
             httpx.post(f"{url}/deployments/", json=deployment).raise_for_status()
         yield url
-    finally:
-        running.terminate()
-        running.wait(60)
 
 
 @pytest.fixture
@@ -166,18 +143,6 @@ def no_prefect(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our settings point at a Prefect server that is down."""
     monkeypatch.setenv("JEMBATAN_PREFECT_API_URL", "http://127.0.0.1:9/api")
     settings.cache_clear()
-
-
-def _wait_until_up(url: str, running: "subprocess.Popen[Any]", log: Path) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        assert running.poll() is None, log.read_text()
-        try:
-            if httpx.get(f"{url}/health", timeout=20).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    raise AssertionError("Prefect did not start: " + log.read_text())
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """What the tests of payments work with: the API at work, the sandbox behind it, and a till to pay at."""
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,13 +14,14 @@ from uuid import uuid4
 import httpx
 import sqlalchemy as sa
 import uvicorn
+from nursery import Child, Nursery
 
 from common import clock
 from records.db import unit_of_work
 from records.payment import Payment
 
 T = TypeVar("T")
-KILLED = Path(__file__).parent / "api_killed_at.py"
+API = Path(__file__).parent / "api_killed_at.py"  # a program of the nursery
 EMAIL = "siti.rahma@example.id"
 
 
@@ -169,11 +167,9 @@ class Served:
 
 
 @contextmanager
-def served(deadly: int, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def served(api: Nursery, deadly: int, port: int) -> Iterator[Child]:
     """A process of the API that dies at its `deadly`-th call (0: never)."""
-    words = [sys.executable, str(KILLED), str(deadly), str(port)]
-    root = str(KILLED.parents[2])
-    process = subprocess.Popen(words, cwd=root, env=os.environ | {"PYTHONPATH": root})
+    process = api.begin(deadly, port)
     try:
         yield process
     finally:

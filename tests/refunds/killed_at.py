@@ -1,7 +1,7 @@
 """Work one batch of refunds in this process and die by SIGKILL at the N-th call into our own code.
 
-Usage: killed_at.py N PROCESS_RUN_ID…; N = 0 lives to the end. Prints the number of calls. No part of the
-project knows of this: Python's own profiler counts the calls.
+A program of the nursery: N PROCESS_RUN_ID…; N = 0 lives to the end. Prints the number of calls. No part of
+the project knows of this: Python's own profiler counts the calls.
 """
 
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from flows.refund_payment import refund_payment
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / room) for room in ("tasks", "checkout", "records", "providers", "flows"))
 
 
-def main(deadly: int, run_ids: list[UUID]) -> None:
-    from flows.refund_payment import refund_payment
-
+def main(deadly: int, *run_ids: str) -> None:
     calls = 0
 
     def count(frame: Any, event: str, _argument: Any) -> None:
@@ -30,10 +30,6 @@ def main(deadly: int, run_ids: list[UUID]) -> None:
 
     threading.setprofile(count)
     sys.setprofile(count)
-    state = refund_payment(processes=run_ids, return_state=True)
+    state = refund_payment(processes=[UUID(one) for one in run_ids], return_state=True)
     sys.setprofile(None)
     print(calls, state.type.value, state.message)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), [UUID(one) for one in sys.argv[2:]])

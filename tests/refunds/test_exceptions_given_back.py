@@ -10,10 +10,12 @@ import pytest
 from night import line, night, steps, the_exception
 from refund_desk import Desk, due, later, rows, run_of, worked
 from till import wait_until
+from typer.testing import CliRunner
 
 from checkout import approvals
 from common import clock
 from common.settings import GATEWAYS
+from jembatan.cli import app
 from records import approval
 from records.db import unit_of_work
 from records.exceptions import ReconciliationException
@@ -180,6 +182,11 @@ def test_two_at_once_and_once_more_are_one_refund(desk: Desk) -> None:
         answers = list(pool.map(lambda _: resolve(desk, number), range(4)))
     assert {one.status_code for one in answers} == {202}
     assert len({one.json()["refund"]["refund_id"] for one in answers}) == 1
+    words = ["exceptions", "resolve", str(number), "--as", "refunded", "--reason", "FIN-118", "--by", "ani"]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0, told.output
+    assert answers[0].json()["refund"]["refund_id"] in told.output
+    assert "stays open until the gateway has confirmed it" in told.output
     assert len(rows(made["payment_id"])) == 1
 
 

@@ -1,9 +1,7 @@
 """Refunds through Prefect: asked for in its form, handed over in batches, killed at every step."""
 
-import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from nursery import Child, Nursery
 from refund_desk import Desk, row, rows, run_of, worked
 from till import wait_until
 
@@ -112,16 +111,10 @@ def test_what_another_run_holds_is_left_to_it(desk: Desk) -> None:
     assert row(asked["refund"]["refund_id"]).status == "approved"
 
 
-def killed(deadly: int, run_id: str) -> subprocess.CompletedProcess[str]:
-    root = str(KILLED.parents[2])
-    return subprocess.run(
-        [sys.executable, str(KILLED), str(deadly), run_id],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONPATH": root},
-    )
+@pytest.fixture
+def a_worker(desk: Desk, nursery: Callable[[Path], Nursery]) -> Callable[..., Child]:
+    """Begins a worker of a process run that dies at its N-th call (0: never)."""
+    return lambda deadly, run_id: nursery(KILLED).begin(deadly, run_id)
 
 
 def left_behind() -> None:
@@ -136,11 +129,11 @@ def left_behind() -> None:
     wait_until(look, "the dead worker to be noticed")
 
 
-def kill_one(desk: Desk, gateway: str, deadly: int) -> tuple[str, bool]:
+def kill_one(desk: Desk, a_worker: Callable[..., Child], gateway: str, deadly: int) -> tuple[str, bool]:
     """Ask for a refund, kill its worker at that call, work it again; its story, and whether it died."""
     made = desk.paid(gateway)
     asked = desk.asked(made)
-    has_died = killed(deadly, asked["process_id"]).returncode != 0
+    has_died = a_worker(deadly, asked["process_id"]).wait() != 0
     left_behind()
     with unit_of_work() as session:
         run = session.get_one(ProcessRun, UUID(asked["process_id"]))
@@ -164,32 +157,28 @@ def kill_one(desk: Desk, gateway: str, deadly: int) -> tuple[str, bool]:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("gateway", ["gopay", "linkaja"])
-def test_a_kill_at_any_step_gives_back_once(desk: Desk, gateway: str, part: int) -> None:
+def test_a_kill_at_any_step_gives_back_once(
+    desk: Desk, a_worker: Callable[..., Child], gateway: str, part: int
+) -> None:
     desk.till.banks_after(0)
     whole = desk.paid(gateway)
-    ended = killed(0, desk.asked(whole)["process_id"])
-    assert ended.returncode == 0, ended.stderr
-    calls = int(ended.stdout.split()[0])
+    ended = a_worker(0, desk.asked(whole)["process_id"])
+    assert ended.wait() == 0, ended.complained
+    calls = int(ended.said.split()[0])
     died = 0
     for deadly in range(1, calls, max(1, calls // POINTS))[part::PARTS]:
-        status, has_died = kill_one(desk, gateway, deadly)
+        status, has_died = kill_one(desk, a_worker, gateway, deadly)
         assert status == "confirmed", deadly
         died += has_died
     assert died >= POINTS // PARTS // 2
 
 
-def test_a_kill_right_after_the_call_gives_back_once(desk: Desk) -> None:
+def test_a_kill_right_after_the_call_gives_back_once(desk: Desk, a_worker: Callable[..., Child]) -> None:
     """One of those points with every run of the tests: the gateway has acted and we do not know."""
     made = desk.paid("linkaja")
     asked = desk.asked(made)
     desk.till.fail("linkaja", "refund", "drip", seconds=0.5)
-    root = str(KILLED.parents[2])
-    worker = subprocess.Popen(
-        [sys.executable, str(KILLED), "0", asked["process_id"]],
-        env={**os.environ, "PYTHONPATH": root},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    worker = a_worker(0, asked["process_id"])
     wait_until(lambda: desk.given_back(made), "the gateway to have acted")
     worker.kill()
     worker.wait()

@@ -2,10 +2,9 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -16,11 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from sandbox_linkedin import png
-from sandbox_siplatih import NIK, changed
-
-PATH = "/europass/api/credentials/issue"
-KEY = "sandbox-europass-key"
+from sandbox_europass import KEY, PATH, deliveries, document, issue
+from sandbox_siplatih import NIK
 
 
 @pytest.fixture
@@ -28,58 +24,6 @@ def issuer(http: httpx.Client) -> Iterator[httpx.Client]:
     """The issuer; afterwards it behaves as usual."""
     yield http
     http.delete("/_sandbox/europass/manners").raise_for_status()
-
-
-def document(**changes: Any) -> dict[str, Any]:
-    """A small credential; `a__b` changes member b of a, None takes a member away."""
-    text = {"id": "Sertifikat", "en": "Certificate"}
-    language = {"id": "http://publications.europa.eu/resource/authority/language/IND", "type": "Concept"}
-    organisation = {
-        "id": "urn:epass:org:1",
-        "type": "Organisation",
-        "legalName": {"id": "LPK Teknologi Indonesia"},
-        "location": {"id": "urn:epass:location:1", "type": "Location"},
-    }
-    image = {"id": "urn:epass:image:1", "content": base64.b64encode(png()).decode()}
-    members = {
-        "@context": [
-            "https://www.w3.org/2018/credentials/v1",
-            "http://data.europa.eu/snb/model/context/edc-ap",
-        ],
-        "id": f"urn:credential:{uuid4()}",
-        "type": ["VerifiableCredential", "EuropeanDigitalCredential"],
-        "credentialSchema": {
-            "id": "http://data.europa.eu/snb/model/ap/edc-generic-full",
-            "type": "ShaclValidator2017",
-        },
-        "validFrom": "2024-07-15T10:30:00+07:00",
-        "issuer": organisation,
-        "displayParameter": {
-            "title": text,
-            "primaryLanguage": language,
-            "language": [language],
-            "individualDisplay": [{"language": language, "displayDetail": [{"page": 1, "image": image}]}],
-        },
-        "credentialSubject": {
-            "id": "urn:epass:person:1",
-            "type": "Person",
-            "givenName": {"id": "Budi"},
-            "hasClaim": {"id": "urn:epass:achievement:1", "type": "LearningAchievement", "title": text},
-        },
-    }
-    return changed(members, changes)
-
-
-def issue(issuer: httpx.Client, credential: Any, key: str | None = None, **more: Any) -> httpx.Response:
-    """Deliver; each call with a key of its own unless one is named."""
-    headers = {"Authorization": f"Bearer {KEY}", "Idempotency-Key": key or str(uuid4())}
-    return issuer.post(PATH, json={"credential": credential}, headers=headers, **more)
-
-
-def times(issuer: httpx.Client, credential: dict[str, Any]) -> list[int]:
-    """How often a credential came, by the books: empty when it was never taken."""
-    taken = issuer.get("/_sandbox/europass/credentials").json()
-    return [one["times"] for one in taken if one["credential_id"] == credential["id"]]
 
 
 def test_a_credential_is_taken_and_has_an_id_and_addresses(issuer: httpx.Client) -> None:
@@ -100,7 +44,7 @@ def test_the_same_key_and_body_is_the_same_delivery(issuer: httpx.Client) -> Non
     assert first.json() == again.json()
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert times(issuer, credential) == [2]
+    assert deliveries(issuer, credential) == [2]
 
 
 def test_two_at_once_with_one_key_are_one_delivery(issuer: httpx.Client) -> None:
@@ -110,7 +54,7 @@ def test_two_at_once_with_one_key_are_one_delivery(issuer: httpx.Client) -> None
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: issue(issuer, credential, key), range(2)))
     assert answers[0].json() == answers[1].json()
-    assert times(issuer, credential) == [2]
+    assert deliveries(issuer, credential) == [2]
 
 
 def test_a_key_stands_for_one_body(issuer: httpx.Client) -> None:
@@ -167,7 +111,7 @@ def test_a_document_with_a_fault_is_refused_with_its_path(
     credential = document(**changes)
     answer = issue(issuer, credential)
     assert (answer.status_code, list(answer.json()["error"]["fields"])) == (422, [f"credential.{path}"])
-    assert times(issuer, credential) == []
+    assert deliveries(issuer, credential) == []
 
 
 def test_what_is_too_large_is_refused(issuer: httpx.Client) -> None:
@@ -283,20 +227,3 @@ def test_a_seal_brings_the_two_members_that_it_adds(issuer: httpx.Client, seal_k
         "credential.issued",
         "credential.issuer.eIDASIdentifier",
     }
-
-
-def test_a_restarted_issuer_still_knows_what_it_took(
-    start_process: Callable[..., Any], tmp_path: Path
-) -> None:
-    journal, credential, key = tmp_path / "journal.jsonl", document(), str(uuid4())
-    address, process = start_process("--journal", str(journal))
-    with httpx.Client(base_url=address, timeout=10) as http:
-        first = issue(http, credential, key).json()
-    process.kill()
-    process.wait()
-    assert "Budi" not in journal.with_suffix(".europass.jsonl").read_text()
-
-    address, _ = start_process("--journal", str(journal))
-    with httpx.Client(base_url=address, timeout=10) as http:
-        assert issue(http, credential, key).json() == first
-        assert times(http, credential) == [2]

@@ -50,6 +50,13 @@ def test_snap_services_fail_in_their_own_words(ovo: SnapCaller, operation: str, 
     )
 
 
+def test_any_operation_of_a_gateway_can_fail_in_its_own_words(ovo: SnapCaller) -> None:
+    arm(ovo.http, gateway="ovo", operation="any", kind="500", times=None)
+    assert [ovo.ask_token().json()["responseCode"] for _ in range(2)] == ["5007300", "5007300"]
+    ovo.http.delete("/_sandbox/failures", params={"gateway": "ovo"})
+    assert ovo.ask_token().status_code == 200
+
+
 def test_an_html_page_comes_with_status_200(http: httpx.Client) -> None:
     arm(http, gateway="gopay", operation="report", kind="html")
     answer = report(http)

@@ -1,7 +1,6 @@
 """LinkedIn's sandbox takes a post once, in the right form, from the right member, within its limits."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -236,25 +235,3 @@ def test_refusals_on_demand_are_in_linkedin_s_form(linkedin: LinkedInCaller) -> 
     assert (answer.status_code, answer.json()["error"]) == (503, "server_error")
     arm(linkedin, "userinfo", "429", retry_after=9)
     assert linkedin.userinfo().headers["Retry-After"] == "9"
-
-
-def test_a_restarted_linkedin_still_knows_tokens_and_posts(
-    start_process: Callable[..., Any], tmp_path: Path
-) -> None:
-    journal = tmp_path / "journal.jsonl"
-    address, process = start_process("--journal", str(journal))
-    with httpx.Client(base_url=address, timeout=10) as http:
-        linkedin = LinkedInCaller(http)
-        linkedin.sign_in()
-        linkedin.post()
-        posts = linkedin.posts()
-    process.kill()
-    process.wait()
-    assert linkedin.token not in journal.with_suffix(".linkedin.jsonl").read_text()
-
-    address, _ = start_process("--journal", str(journal))
-    with httpx.Client(base_url=address, timeout=10) as http:
-        linkedin.http = http
-        assert linkedin.posts() == posts
-        assert linkedin.userinfo().json()["name"] == "Rina Wijaya"
-        assert linkedin.post().status_code == 422

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from sandbox_caller import GOPAY
+from sandbox_europass import deliveries, document, issue
+from sandbox_linkedin import LinkedInCaller
 from sandbox_listener import wait_until
 from sandbox_midtrans import MidtransCaller, charge_body
 from sandbox_profiles import ProfileCaller
@@ -109,32 +111,40 @@ def test_a_journal_is_the_last_word_of_each_charge(journal: Path) -> None:
     assert [charge.state for charge in Journal(journal).read()] == ["settled", "pending"]
 
 
-def test_a_restarted_siplatih_still_knows_its_programs_and_participants(
-    start_process: Callable[..., Any], journal: Path
-) -> None:
+def test_the_other_services_still_know_their_books(start_process: Callable[..., Any], journal: Path) -> None:
     address, process = start_process("--journal", str(journal))
-    first = participant()
+    first, credential = participant(), document()
     with httpx.Client(base_url=address, timeout=10) as http:
-        siplatih = SiplatihCaller(http)
+        siplatih, linkedin = SiplatihCaller(http), LinkedInCaller(http)
         kept, lost = siplatih.registered(), program()
         siplatih.post("/training-programs", lost)
         siplatih.complete(kept, first)
         siplatih.complete(kept, first, participant(2))
         http.delete(f"/_sandbox/siplatih/programs/{lost['program_code']}")
-        books = siplatih.books(kept)
+        linkedin.sign_in()
+        linkedin.post()
+        books, posts = siplatih.books(kept), linkedin.posts()
+        taken = issue(http, credential, "key-1").json()
     process.kill()
     process.wait()
-    file = journal.with_suffix(".siplatih.jsonl")
-    with file.open("ab") as lines:
-        lines.write(b'{"kind":"prog')
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert not any(text in file.read_text() for text in (NIK, first["full_name"]))
+    files = [journal.with_suffix(f".{service}.jsonl") for service in ("siplatih", "linkedin", "europass")]
+    for file in files:
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert not any(text in file.read_text() for text in (NIK, first["full_name"], "Budi", linkedin.token))
+        with file.open("ab") as lines:
+            lines.write(b'{"kind":"cut off in the mid')
 
     address, _ = start_process("--journal", str(journal))
     with httpx.Client(base_url=address, timeout=10) as http:
-        siplatih = SiplatihCaller(http)
+        siplatih.http = linkedin.http = http
+        siplatih.token = ""
         assert siplatih.books(kept) == books
         assert siplatih.look_up(lost["program_code"]).json()["data"] == []
         again = siplatih.complete(kept, first).json()["data"]
         assert (again["accepted"], again["rejected"][0]["code"]) == (0, "ALREADY_REPORTED")
         assert siplatih.registered() != kept
+        assert linkedin.posts() == posts
+        assert linkedin.userinfo().json()["name"] == "Rina Wijaya"
+        assert linkedin.post().status_code == 422
+        assert issue(http, credential, "key-1").json() == taken
+        assert deliveries(http, credential) == [2]

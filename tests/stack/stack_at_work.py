@@ -163,6 +163,8 @@ def environment_for(home: Home, **more: str) -> dict[str, str]:
         "JEMBATAN_PREFECT_PORT": str(prefect),
         "JEMBATAN_SANDBOX_PORT": str(sandbox),
         "PYTHONPATH": str(ROOT),
+        # Where a command of ours did not say which server it means, Prefect would start one on SQLite.
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         **more,
     }
 
@@ -174,7 +176,7 @@ def configured(environment: dict[str, str]) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("JEMBATAN_", "PREFECT_"))]:
             patch.delenv(name)
         for name, value in environment.items():
-            if name.startswith("JEMBATAN_"):
+            if name.startswith("JEMBATAN_") or name == "PREFECT_SERVER_EPHEMERAL_ENABLED":
                 patch.setenv(name, value)
         settings.cache_clear()
         yield

@@ -98,9 +98,8 @@ CREATE TABLE credential_exports (
     CONSTRAINT credential_exports_pkey PRIMARY KEY (credential_id, target),
     CONSTRAINT credential_export_done_at_a_time CHECK ((state = 'done') = (done_at IS NOT NULL)),
     CONSTRAINT credential_export_waits_until CHECK (state <> 'waiting' OR next_attempt_at IS NOT NULL)
-);
-CREATE INDEX credential_exports_process ON credential_exports (process_run_id, target, credential_id)
-    WHERE state NOT IN ('done', 'refused');
+) WITH (fillfactor = 50);  -- each row is changed at least once
+CREATE INDEX credential_exports_process ON credential_exports (process_run_id, target, credential_id);
 
 -- What was signed, byte for byte.
 CREATE TABLE open_badges (
@@ -110,7 +109,9 @@ CREATE TABLE open_badges (
     key_id text NOT NULL,
     signed_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT open_badges_pkey PRIMARY KEY (credential_id, proof)
-);
+) WITH (toast_tuple_target = 8160);
+-- A signature does not compress, and to try costs more than to sign: what fits a page stays in it as it is.
+ALTER TABLE open_badges ALTER COLUMN body SET STORAGE EXTERNAL;
 
 -- Every key that ever signed, its public half only. A leaked one is withdrawn: it verifies nothing any more.
 CREATE TABLE signing_keys (
