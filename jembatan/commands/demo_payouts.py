@@ -49,7 +49,10 @@ def show(running: Stack, day: date) -> bool:
     if not is_right:
         complain("A proof of the payouts does not balance.")
     if not is_new:
-        console.print("The bank had paid this day out before this demo, so its truth is not asked again.")
+        console.print(
+            "The bank had paid this day out for an earlier demo. What this one has taken since is not in it, so "
+            "payouts differ, and are not held against the bank's truth again."
+        )
         return is_right
     differs = [one["gateway"] for one in proofs if _classes(one) != truth[one["gateway"]]["classes"]]
     if differs:
@@ -59,19 +62,19 @@ def show(running: Stack, day: date) -> bool:
     return is_right and not differs
 
 
-def _asked(day: date, due_on: dict[str, date], first: date, last: date) -> list[tuple[str, str]]:
+def _asked(day: date, due_on: dict[str, date], first: date, last: date) -> httpx.QueryParams:
     """The business days that are due together and have a statement; and when banks are closed."""
     with unit_of_work() as session:
         since = Reconciliation.business_date >= first - timedelta(days=31)
         settled = session.execute(
             sa.select(Reconciliation.gateway, Reconciliation.business_date).where(
-                Reconciliation.is_current, Reconciliation.is_balanced, since
+                Reconciliation.is_current, Reconciliation.is_balanced.is_(True), since
             )
         )
         days = {one for gateway, one in settled if paid_out_on(gateway, one) == due_on[gateway]} | {day}
     span = [min(days) + timedelta(days=number) for number in range((last - min(days)).days + 1)]
     closed = [one for one in span if not is_working_day(one)]
-    return [("day", str(one)) for one in sorted(days)] + [("closed", str(one)) for one in closed]
+    return httpx.QueryParams(day=[str(one) for one in sorted(days)], closed=[str(one) for one in closed])
 
 
 def _take(name: str, answer: httpx.Response) -> bool:

@@ -290,7 +290,10 @@ def test_a_proof_and_a_person_at_the_same_exception_take_turns(database: str, tm
     proof(WED)
     found = the("missing_at_gateway")
     book(tmp_path, Credit(THU, net(*DAY)))
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = "
+    )
+    waiting += "'Lock'"
     with ThreadPoolExecutor(1) as pool, unit_of_work() as session:
         exception_work.resolve(session, found.id, "explain", by=ANI, reason="FIN-118")
         running = pool.submit(proof, THU)
