@@ -1,4 +1,4 @@
-"""Credentials at the ministry's register: verified only on an explicit yes, and nobody's NIK is left behind."""
+"""Credentials at the ministry's register: verified only on an explicit yes, and no NIK is left behind."""
 
 import json
 from typing import Any
