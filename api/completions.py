@@ -25,7 +25,7 @@ from api.completion_models import (
     Settlement,
 )
 from api.cursors import Cursor
-from api.idempotency import IdempotencyKey, is_repeated
+from api.idempotency import IdempotencyKey, answer_kept, is_repeated, keep_answer
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
 from common.errors import BadInput, UnusableFile
@@ -270,9 +270,11 @@ def list_completion_participants(
     "/completions/{report_id}/settle",
     summary="Say what became of lost answers",
     response_description="How many participants it was about",
-    responses=described("not-found", *BODY, *OURS, *REFUSALS),
+    responses=described("not-found", *BODY, "idempotency-key-reused", *OURS, *REFUSALS),
 )
-def settle_completion_report(report_id: ReportId, said: Settlement, caller: Writer) -> Settled:
+def settle_completion_report(
+    report_id: ReportId, said: Settlement, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> Settled:
     """For participants in state `unknown`: the ministry has been asked, and has all of them or none. Its
     process goes on with that."""
     with unit_of_work() as session:
@@ -283,9 +285,13 @@ def settle_completion_report(report_id: ReportId, said: Settlement, caller: Writ
             reason = audit.checked_reason(said.reason)
         except BadInput as why:
             raise _invalid("body.reason", f"{why}.") from None
+        if is_repeated(session, caller, idempotency_key, f"settle {report_id}\n{said.model_dump_json()}"):
+            return Settled.model_validate(answer_kept(session, caller, idempotency_key))
         by = approval.actor("client", caller.name)
         moved = completion.settle(session, report, is_there=said.is_there, by=by, reason=reason)
-        return Settled(settled=len(moved))
+        done = Settled(settled=len(moved))
+        keep_answer(session, caller, idempotency_key, done.model_dump())
+        return done
 
 
 def _take_on(

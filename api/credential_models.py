@@ -41,6 +41,9 @@ def _as_text(score: Any) -> Any:
     return str(Decimal(repr(score)).quantize(Decimal("0.01"), ROUND_HALF_UP).copy_abs())
 
 
+_FIELDS: JsonDict = {"type": "string", "enum": sorted(fields_of_education())}
+
+
 def _known_field(code: str) -> str:
     if code not in fields_of_education():
         raise ValueError("is no field of ISCED-F 2013")
@@ -176,9 +179,7 @@ class AchievementTold(BaseModel):
     )
     description_en: Lines | None = Field(None, description="`description` in English, for Europass")
     criteria_en: Lines | None = Field(None, description="`criteria` in English, for Europass")
-    isced_f: (
-        Annotated[str, StringConstraints(pattern=r"^[0-9]{2,4}$"), AfterValidator(_known_field)] | None
-    ) = Field(
+    isced_f: Annotated[str, AfterValidator(_known_field), WithJsonSchema(_FIELDS)] | None = Field(
         None, description="Field of education and training, by its ISCED-F 2013 code", examples=["0613"]
     )
 

@@ -221,8 +221,8 @@ def _claimed(whole: _Class, number: int, state: CompletionState) -> _Chunk:
                 .with_for_update()
             )
         )
-        people = person.identities(session, [one.person_id for one in rows])
-        participants = [_member(one, people[one.person_id].nik) for one in rows]
+        niks = person.niks_of(session, [one.person_id for one in rows])
+        participants = [_member(one, niks[one.person_id]) for one in rows]
         completion.apply(session, rows, "sent")
         audit.note(
             session,
@@ -262,9 +262,12 @@ def _note(
     back: CompletionState = "unknown" if chunk.was_unknown else "waiting"
     with unit_of_work() as session:
         rows = {one.id: one for one in completion.locked(session, chunk.ids)}
+        alike: dict[ParticipantAnswer, list[Completion]] = {}
         for id_, answer in zip(chunk.ids, answers, strict=True):
+            alike.setdefault(answer, []).append(rows[id_])
+        for answer, same in alike.items():
             state: CompletionState = back if answer.state == "untouched" else answer.state
-            completion.apply(session, [rows[id_]], state, code=answer.code, problem=answer.reason)
+            completion.apply(session, same, state, code=answer.code, problem=answer.reason)
         call = session.get_one(CompletionCall, chunk.call_id)
         call.answered_at = clock.now()
         counted = Counter(one.state for one in answers)

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import clock
-from records import process
+from records import completion_credentials, process
 from records.db import Base
 from records.program import Program
 
@@ -120,8 +120,7 @@ def apply(
 ) -> list[Completion]:
     """Move participants: the one door for every change of state; tells who has moved.
 
-    What follows from `accepted` (a credential, for who is certified) belongs into this transaction, here:
-    `accepted` is reached once and never left.
+    What follows from `accepted`, which is reached once and never left, follows in this transaction.
     """
     at = clock.now()
     moved = []
@@ -135,6 +134,8 @@ def apply(
             one.answered_at = at
         moved.append(one)
     session.flush()
+    if to_state == "accepted":
+        completion_credentials.issue(session, moved)
     return moved
 
 

@@ -74,7 +74,9 @@ def take_on(session: Session, wanted: Wanted, checked: Checked, chunk_size: int)
     if any(not fault.row for fault in faults):
         raise Refused(faults, bad, len(wanted.rows))
     there = _there(session, wanted.program)
-    ids = dict(zip(checked.good, _person_ids(session, checked.good), strict=True))
+    names = {one.row: seal(one.name.encode()) for one in checked.good}
+    people = [Named(one.nik, names[one.row], one.learner_id) for one in checked.good]
+    ids = dict(zip(checked.good, person.keep_many(session, people), strict=True))
     sorted_out = _sort_out(session, wanted, checked.good, ids, there)
     faults += sorted_out.faults
     bad += len({fault.row for fault in sorted_out.faults})
@@ -102,7 +104,7 @@ def take_on(session: Session, wanted: Wanted, checked: Checked, chunk_size: int)
     session.add(report)
     session.flush()
     run.input = {"report_id": str(report.id)}
-    _write(session, wanted, report, sorted_out, chunk_size)
+    _write(session, report, sorted_out, names, chunk_size)
     return Taken(report, run, is_new=True)
 
 
@@ -154,10 +156,11 @@ def _sort_out(
 
 
 def _write(
-    session: Session, wanted: Wanted, report: CompletionReport, found: _SortedOut, chunk_size: int
+    session: Session, report: CompletionReport, found: _SortedOut, names: Mapping[int, bytes], chunk_size: int
 ) -> None:
-    """The participants of a report, in chunks in their order."""
+    """The participants of a report, in chunks in their order. names: sealed, by row."""
     now = clock.now()
+    lpk = session.get_one(Program, report.program_id).lpk_registration_number
     rows: list[dict[str, Any]] = []
     order = sorted([one.row for one, *_ in found.new] + [one.row for one, _ in found.again])
     chunks = {row: index // chunk_size for index, row in enumerate(order)}
@@ -174,13 +177,13 @@ def _write(
                 "row": one.row,
                 "chunk": chunks[one.row],
                 "program_id": report.program_id,
-                "lpk_registration_number": wanted.program.lpk_registration_number,
+                "lpk_registration_number": lpk,
                 "person_id": person_id,
                 "certificate_number": one.certificate,
                 "completion_status": one.status,
                 "final_score": one.score,
                 "completion_date": report.completion_date,
-                "name": seal(one.name.encode()),
+                "name": names[one.row],
                 "fingerprint": _fingerprint(one, report.completion_date),
                 "supersedes": before.id if before is not None else None,
             }
@@ -253,10 +256,6 @@ def _holders(
         )
     )
     return {number: (program_id, person_id) for number, program_id, person_id in found if number is not None}
-
-
-def _person_ids(session: Session, good: Sequence[Participant]) -> list[UUID]:
-    return person.keep_many(session, [Named(one.nik, one.name, one.learner_id) for one in good])
 
 
 def _content(wanted: Wanted) -> bytes:

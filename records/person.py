@@ -39,10 +39,10 @@ class Person(Base):
 
 @dataclass(frozen=True)
 class Named:
-    """Somebody as a report names them."""
+    """Somebody as a report names them. name: sealed already, as the report keeps it too."""
 
     nik: str = field(repr=False)
-    name: str = field(repr=False)
+    name: bytes = field(repr=False)
     learner_id: str | None = None
 
 
@@ -86,7 +86,7 @@ def keep_many(session: Session, people: Sequence[Named]) -> list[UUID]:
             {
                 "nik_hash": hash_,
                 "nik": seal(one.nik.encode()),
-                "name": seal(one.name.encode()),
+                "name": one.name,
                 "learner_id": one.learner_id,
             }
             for hash_, one in new
@@ -110,16 +110,17 @@ def masked_nik(person: Person) -> str | None:
     return niks.masked(unseal(person.nik).decode()) if person.nik else None
 
 
-def identities(session: Session, person_ids: Sequence[UUID]) -> dict[UUID, Identity]:
-    """Whole persons for a call that sends them on, which writes the audit. Who was erased is left out."""
-    found = session.execute(
-        sa.select(Person.id, Person.nik, Person.name).where(
-            Person.id.in_(person_ids), Person.erased_at.is_(None)
-        )
-    )
-    return {
-        id_: Identity(unseal(nik).decode(), unseal(name).decode()) for id_, nik, name in found if nik and name
-    }
+def niks_of(session: Session, person_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Whole NIKs for a call that sends them on, which writes the audit. Who was erased is left out."""
+    found = session.execute(sa.select(Person.id, Person.nik).where(Person.id.in_(person_ids)))
+    return {id_: unseal(nik).decode() for id_, nik in found if nik}
+
+
+def identity(person: Person) -> Identity | None:
+    """The whole person for a call that writes the audit; None of who was erased."""
+    if person.nik is None or person.name is None:
+        return None
+    return Identity(unseal(person.nik).decode(), unseal(person.name).decode())
 
 
 def reveal(session: Session, person: Person, *, by: str, reason: str, origin: str) -> Identity | None:
@@ -128,10 +129,9 @@ def reveal(session: Session, person: Person, *, by: str, reason: str, origin: st
     Raises BadInput where no reason is given.
     """
     why = audit.checked_reason(reason)
-    if person.erased_at is not None:
+    found = identity(person)
+    if found is None:
         return None
-    assert person.nik
-    assert person.name
     audit.note(
         session,
         [person.id],
@@ -142,7 +142,7 @@ def reveal(session: Session, person: Person, *, by: str, reason: str, origin: st
         reason=why,
         origin=origin,
     )
-    return Identity(unseal(person.nik).decode(), unseal(person.name).decode())
+    return found
 
 
 def _ids(session: Session, hashes: Sequence[bytes]) -> dict[bytes, UUID]:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from common import clock
 from records import process, service_gate
@@ -303,14 +303,9 @@ def listed(
     *, status: str | None = None, program_code: str | None = None
 ) -> sa.Select[Program, ProgramVersion]:
     """Programs with their newest version, narrowed down; the caller orders and limits."""
-    newest = (
-        sa.select(sa.func.max(ProgramVersion.version))
-        .where(ProgramVersion.program_id == Program.id)
-        .scalar_subquery()
-    )
-    query = sa.select(Program, ProgramVersion).join(
-        ProgramVersion, sa.and_(ProgramVersion.program_id == Program.id, ProgramVersion.version == newest)
-    )
+    newer = aliased(ProgramVersion)
+    has_newer = sa.exists().where(newer.program_id == Program.id, newer.version > ProgramVersion.version)
+    query = sa.select(Program, ProgramVersion).join(ProgramVersion).where(~has_newer)
     if status is not None:
         query = query.where(ProgramVersion.status == status)
     if program_code is not None:

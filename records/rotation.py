@@ -1,6 +1,6 @@
 """Key rotation: everything that is sealed, in every table, is sealed anew under the newest key.
 
-Columns are found in the database itself: each `bytea` is sealed unless it stands in HASHES, so that a new
+Columns are found in the database itself: each `bytea` is sealed unless it stands in UNSEALED, so that a new
 table is never forgotten. Batches are short transactions and hold no lock while they work; what somebody
 changes meanwhile is sealed by the newest key already. Safe to end and begin again at any moment.
 """
@@ -16,7 +16,7 @@ from common.errors import BadInput
 from records.db import connection
 from records.sealed import make_hash_keys, seal_anew
 
-HASHES = frozenset(  # and what else is no secret
+UNSEALED = frozenset(
     {
         ("achievements", "digest"),
         ("api_keys", "hash"),
@@ -70,7 +70,7 @@ class Done:
 def sealed_columns(db: psycopg.Connection) -> list[Column]:
     """Every column that holds sealed values."""
     found = db.execute(_COLUMNS).fetchall()
-    return [Column(table, name, tuple(key)) for table, name, key in found if (table, name) not in HASHES]
+    return [Column(table, name, tuple(key)) for table, name, key in found if (table, name) not in UNSEALED]
 
 
 def rotate(tell: Callable[[Column, int, int], None] = lambda *_: None) -> list[Done]:

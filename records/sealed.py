@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -83,7 +83,7 @@ def add_key() -> None:
             "parts again, then rotate"
         )
     text = _key_text()
-    file = Path(configured).expanduser() if configured else _own_file()
+    file = Path(configured).expanduser() if configured else Path(_own_file())
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made:
@@ -134,16 +134,37 @@ def _hash_key(_url: str, name: HashKey) -> bytes:
 
 
 def _of_oldest() -> bytes:
-    return hashlib.sha256(b"jembatan hash " + _split(_key_text())[-1].encode()).digest()
+    text = _key_text()
+    _keys(text)  # says what is wrong with them
+    return hashlib.sha256(b"jembatan hash " + _split(text)[-1].encode()).digest()
 
 
 def _key_text() -> str:
-    configured = secret_text(settings().encryption_keys)
-    return configured or _own_key(_own_file())
+    """The keys as they are now. A file is looked at each time, and read when it is another than before."""
+    configured = settings().encryption_keys
+    text = configured.get_secret_value()
+    if text and not is_path(text):
+        return text
+    if not text and settings().env != "sandbox":
+        raise BadInput("JEMBATAN_ENCRYPTION_KEYS is not set: production needs a key of its own")
+    path = os.path.expanduser(text) if text else _own_file()
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return secret_text(configured) if text else _made_key(Path(path))
+    return _read(path, seen.st_ino, seen.st_mtime_ns, seen.st_size)
 
 
-def _own_file() -> Path:
-    return settings().home / "keys" / _OWN_FILE
+def _own_file() -> str:
+    return f"{settings().home}/keys/{_OWN_FILE}"
+
+
+@lru_cache(maxsize=8)
+def _read(path: str, *_state: int) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"the key file {path} cannot be read: {type(error).__name__}") from None
 
 
 @cache
@@ -165,14 +186,8 @@ def _split(text: str) -> list[str]:
     return text.replace(",", "\n").split()
 
 
-def _own_key(file: Path) -> str:
-    """The home's own keys, the first made on first use: in the sandbox only, production names its keys."""
-    if settings().env != "sandbox":
-        raise BadInput("JEMBATAN_ENCRYPTION_KEYS is not set: production needs a key of its own")
-    try:
-        return file.read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        pass
+def _made_key(file: Path) -> str:
+    """The home's own first key, made on first use: in the sandbox only."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as made:

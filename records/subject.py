@@ -15,12 +15,16 @@ from sqlalchemy.orm import Session, undefer
 
 from common import clock
 from common.errors import BadInput
-from records import audit, person
+from records import audit, credential_check, credential_state, person
 from records.completion import Completion, CompletionReport
+from records.credential import Credential
+from records.credential_check import CredentialCheck
 from records.payment import NOT_FINAL, Payment, PaymentEvent
 from records.person import Person
 from records.program import Program
 from records.sealed import unseal, unseal_json
+
+_NOBODY = bytes(32)  # the hash of no NIK
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Erased:
-    """What was taken away. payments: so many lost their learner; kept: so many are still under way."""
+    """What was taken away. payments: so many lost their learner; kept: so many are still under way;
+    credentials: so many are revoked and empty."""
 
     completions: int
+    credentials: int
     payments: int
     kept: int
 
@@ -53,8 +59,11 @@ def find(
         if len(people) > 1:
             ids = ", ".join(str(one.id) for one in people)
             raise BadInput(f"Several persons have this learner's id: name one of them, {ids}")
-        has_paid = session.scalar(sa.select(sa.exists().where(Payment.learner_id == learner_id)))
-        if people or has_paid:
+        is_known = sa.or_(
+            sa.exists().where(Payment.learner_id == learner_id),
+            sa.exists().where(Credential.learner_id == learner_id),
+        )
+        if people or session.scalar(sa.select(is_known)):
             return Subject(people[0] if people else None, learner_id)
     else:
         who = session.get(Person, person_id) if person_id else person.find(session, nik or "")
@@ -72,14 +81,16 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         "person": None,
         "completions": [],
         "payments": _payments(session, subject.learner_id),
+        "credentials": _credentials(session, subject.learner_id),
+        "checks_of_credentials": [],
         "who_saw_it": [],
     }
     if subject.who is not None:
-        fields = ["nik", "full_name", "completions", "payments"]
+        fields = ["nik", "full_name", "completions", "credentials", "payments"]
         audit.note(
             session, [subject.who.id], "exported", fields, by=by, recipient=by, reason=why, origin=origin
         )
-        identity = person.identities(session, [subject.who.id]).get(subject.who.id)
+        identity = person.identity(subject.who)
         found["person"] = {
             "person_id": str(subject.who.id),
             "nik": identity.nik if identity else None,
@@ -88,6 +99,7 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
             "erased_at": _iso(subject.who.erased_at),
         }
         found["completions"] = _completions(session, subject.who.id)
+        found["checks_of_credentials"] = _checks(session, subject.who)
         found["who_saw_it"] = [audit.resource(line) for line in audit.of_person(session, subject.who.id)]
     return found
 
@@ -100,8 +112,11 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
     """
     why = audit.checked_reason(reason)
     completions = _erase_person(session, subject.who, by, why, origin) if subject.who is not None else 0
+    credentials = 0
+    if subject.learner_id is not None:
+        credentials = credential_state.withdraw(session, subject.learner_id, source=by).credentials
     payments, kept = _erase_payments(session, subject.learner_id)
-    return Erased(completions, payments, kept)
+    return Erased(completions, credentials, payments, kept)
 
 
 def _erase_person(session: Session, who: Person, by: str, reason: str, origin: str) -> int:
@@ -111,6 +126,12 @@ def _erase_person(session: Session, who: Person, by: str, reason: str, origin: s
         raise StillReported("A completion of this person is on its way to the ministry; wait for its end")
     if who.erased_at is not None:
         return 0
+    checks = session.scalars(sa.select(CredentialCheck).filter_by(nik_hash=who.nik_hash).with_for_update())
+    for check in checks:
+        if check.status == "pending":
+            raise StillReported("The ministry is being asked about a credential of theirs; wait for that")
+        check.question = check.answer = None
+        check.nik_hash = _NOBODY
     who.nik = who.name = who.nik_hash = who.learner_id = None
     who.erased_at = clock.now()
     for one in rows:
@@ -172,6 +193,30 @@ def _completions(session: Session, person_id: UUID) -> list[dict[str, Any]]:
             "superseded_at": _iso(one.superseded_at),
         }
         for one, report, program in found
+    ]
+
+
+def _checks(session: Session, who: Person) -> list[dict[str, Any]]:
+    found = session.scalars(sa.select(CredentialCheck).filter_by(nik_hash=who.nik_hash))
+    return [credential_check.resource(one) for one in found] if who.nik_hash else []
+
+
+def _credentials(session: Session, learner_id: str | None) -> list[dict[str, Any]]:
+    if learner_id is None:
+        return []
+    mine = sa.select(Credential).filter_by(learner_id=learner_id).order_by(Credential.created_at)
+    return [
+        {
+            "credential_id": str(one.id),
+            "program_code": one.program_code,
+            "certificate_number": one.certificate_number,
+            "issued_on": one.issued_on.isoformat(),
+            "state": one.state,
+            "score": one.score,
+            "holder": unseal_json(one.holder) if one.holder else None,
+            "name_is_public": one.name_is_public,
+        }
+        for one in session.scalars(mine)
     ]
 
 

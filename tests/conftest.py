@@ -155,3 +155,9 @@ def parts(server: str) -> Iterator["Stack"]:
         from prefect.logging.handlers import APILogHandler
 
         APILogHandler().flush()  # else Prefect goes on trying at exit, when the server is gone
+
+
+@pytest.fixture
+def prefect_database(parts: "Stack") -> str:
+    """Address of the database of the shared Prefect server."""
+    return f"postgresql://postgres@/prefect?host={_SHARED}/prefect/home/postgres"

@@ -55,8 +55,8 @@ def export_subject(
         name = output or Path(f"subject-{found.who.id if found.who else 'payments'}.json")
         _write(name, subject.as_json(told))
     console.print(
-        f"{len(told['completions'])} completions and {len(told['payments'])} payments are in {name}, in the "
-        "clear: hand it over safely, then delete it.",
+        f"{len(told['completions'])} completions, {len(told['credentials'])} credentials and "
+        f"{len(told['payments'])} payments are in {name}, in the clear: hand it over safely, then delete it.",
         markup=False,
     )
 
@@ -87,6 +87,7 @@ def erase_subject(
             {
                 "person_id": person_id,
                 "completions": done.completions,
+                "credentials": done.credentials,
                 "payments": done.payments,
                 "payments_under_way": done.kept,
             }
@@ -94,7 +95,7 @@ def erase_subject(
         return
     console.print(
         f"Erased: {person_id or 'no person of completions'}; {done.completions} completions and "
-        f"{done.payments} payments stay without a name."
+        f"{done.payments} payments stay without a name, {done.credentials} credentials are revoked and empty."
     )
     if done.kept:
         console.print(f"{done.kept} payments are still under way: erase again once they have ended.")

@@ -39,6 +39,8 @@ IDS = {
     "restore_credential", "export_credentials", "brand_training_centre", "verify_badge", "public_credential",
     "badge_jws", "badge_json", "badge_png", "badge_svg", "status_list", "read_achievement",
     "achievement_image", "jwks", "did_document",
+    "generate_european_credential", "download_european_credential", "download_certificate",
+    "register_program", "decide_program", "read_program", "list_programs", "verify_credential", "read_credential_check",
     "report_completion", "report_completion_sheet", "download_completion_template",
     "list_completion_reports", "read_completion_report", "list_completion_participants",
     "settle_completion_report",

@@ -56,6 +56,13 @@ def test_every_dialect_says_what_was_booked(booked: list[Booked], form: str, see
     assert not any("SALDOAKHIR" in text or "?2" in text for text in narratives.values())
 
 
+def test_a_word_that_sub_fields_cut_is_one_word_and_their_own_ends_part_words() -> None:
+    told = ":86:166?00GUTSCHRIFT?20TRSF E-BANKING SANDBOX GOPA?21Y PAYOUT PO-1?30CENAIDJA"
+    lines = [":20:S", ":25:0012345678", ":60F:C261123IDR0,", ":61:2611241124C1500,NTRFNONREF//B1", told]
+    (entry,) = read("\n".join([*lines, ":62F:C261124IDR1500,", "-", ""]).encode()).entries
+    assert entry.narrative == "166 GUTSCHRIFT TRSF E-BANKING SANDBOX GOPAY PAYOUT PO-1 CENAIDJA"
+
+
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("seed", [3, 4])
 def test_a_payment_that_is_missing_in_a_payout_is_named_from_any_dialect(

@@ -1,5 +1,6 @@
 """Differences of payouts are exceptions: opened by the proof, ended by people or by the next statement."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +34,6 @@ from records import (
     exception_work,
     exceptions,
     payout,
-    payout_run,
 )
 from records.calendar import expected_by
 from records.classes import NO_EXCEPTION
@@ -284,21 +284,25 @@ def test_payouts_stand_in_the_sheet_and_a_day_that_is_run_again_leaves_them_alon
     assert (done.ended, done.faults) == ({"explained": 1}, [])
 
 
-def test_a_proof_and_a_person_at_the_same_exception_take_turns(tmp_path: Path) -> None:
+def test_a_proof_and_a_person_at_the_same_exception_take_turns(database: str, tmp_path: Path) -> None:
     settle(tmp_path, TUE, DAY)
     book(tmp_path, covering(WED))
     proof(WED)
     found = the("missing_at_gateway")
     book(tmp_path, Credit(THU, net(*DAY)))
-    with unit_of_work() as session:
-        payout_run.reconcile(session, "gopay", THU, THU)
-        with connection() as other:
-            other.execute("SET lock_timeout = '200ms'")
-            with pytest.raises(psycopg.errors.LockNotAvailable):
-                other.execute("SELECT FROM reconciliation_exceptions WHERE id = %s FOR UPDATE", [found.id])
-            other.rollback()
-    with pytest.raises(exceptions.NotOpen, match="is settled already"):
-        ended(found.id)
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = "
+    )
+    waiting += "'Lock'"
+    with ThreadPoolExecutor(1) as pool, unit_of_work() as session:
+        exception_work.resolve(session, found.id, "explain", by=ANI, reason="FIN-118")
+        running = pool.submit(proof, THU)
+        with psycopg.connect(database, autocommit=True) as looking:
+            while looking.execute(waiting).fetchone() == (0,):
+                assert not running.done(), running.result()
+        session.commit()  # the person was first; the proof sees it and leaves it so
+        assert running.result(30)["exceptions_open"] == 0
+    assert the("missing_at_gateway").state == "explained"
 
 
 def test_open_exceptions_are_what_is_known_to_differ_whatever_came_when(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from class_room import (
 from common.settings import settings
 from records import person as persons
 from records.completion import CompletionCall, CompletionReport
+from records.credential import Credential
 from records.db import unit_of_work
 from records.person import Person
 from records.process import ProcessRun
@@ -63,6 +64,33 @@ def test_a_class_is_reported_and_each_participant_has_the_registers_yes(room: Cl
         (call,) = session.scalars(sa.select(CompletionCall).options(sa.orm.undefer(CompletionCall.answer)))
         assert call.answer
         assert call.outcome == "20 accepted"
+
+
+def test_who_is_certified_and_known_to_the_platform_gets_one_credential_with_the_registers_yes(
+    room: ClassRoom,
+) -> None:
+    code = program_registered()
+    class_ = [
+        *(person(number, learner_id=f"learner-{number}") for number in range(3)),
+        person(3, learner_id="learner-3", certificate_number=None),
+        person(4, learner_id="learner-4", completion_status="FAILED", certificate_number=None),
+        person(5),
+    ]
+    taken = room.asked(code, class_)
+    room.fail("complete", "lost")
+    worked()
+    with unit_of_work() as session:
+        assert session.scalars(sa.select(Credential)).all() == []
+    ended(room, taken)
+    with unit_of_work() as session:
+        made = session.scalars(sa.select(Credential).order_by(Credential.learner_id)).all()
+        assert [(one.learner_id, one.certificate_number) for one in made] == [
+            (f"learner-{number}", f"CERT-2024-{number:06d}") for number in range(3)
+        ]
+        assert {(one.program_code, one.issued_on.isoformat(), one.score) for one in made} == {
+            (code, "2024-07-15", "92.5")
+        }
+        assert made[0].holder_name() == "Siti Rahma 0"
 
 
 def test_the_same_class_a_hundred_times_is_one_report(room: ClassRoom) -> None:
@@ -203,7 +231,9 @@ def test_other_values_of_a_person_are_a_correction_and_need_the_word(room: Class
     with unit_of_work() as session:
         known = persons.find(session, nik(4))
         assert known is not None
-        assert persons.identities(session, [known.id])[known.id].name == "Siti R. Wijaya"
+        whole = persons.identity(known)
+        assert whole is not None
+        assert whole.name == "Siti R. Wijaya"
 
 
 def test_a_certificate_number_is_one_persons_over_all_programs_of_the_lpk(room: ClassRoom) -> None:
