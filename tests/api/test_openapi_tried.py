@@ -67,6 +67,8 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                     }
                     for operation in (
                         "create_refund",
+                        "create_credential",
+                        "export_credentials",
                         "generate_european_credential",
                         "approve",
                         "refuse",
