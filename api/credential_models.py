@@ -11,6 +11,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     WithJsonSchema,
 )
@@ -41,7 +42,7 @@ def _as_text(score: Any) -> Any:
     return str(Decimal(repr(score)).quantize(Decimal("0.01"), ROUND_HALF_UP).copy_abs())
 
 
-_FIELDS: JsonDict = {"type": "string", "enum": sorted(fields_of_education())}
+_FIELDS: JsonDict = {"type": "string", "enum": list[JsonValue](sorted(fields_of_education()))}
 
 
 def _known_field(code: str) -> str:
