@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Much of a test is waiting: one more than the two cores that the suite is cut for.
 TEST_PROCESSES ?= 3
+# Compiled files are kept, whatever the environment says: else each of the tests' many processes compiles anew.
+export PYTHONDONTWRITEBYTECODE :=
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: install demo test test-slow bench check lock browser
@@ -26,7 +28,7 @@ check: install
 	$(BIN)/codespell
 
 test: check
-	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow
@@ -37,6 +39,8 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.payments
 	.venv-bench/bin/python -m benchmarks.exceptions
 	.venv-bench/bin/python -m benchmarks.refunds
+	.venv-bench/bin/python -m benchmarks.completions
+	.venv-bench/bin/python -m benchmarks.credentials
 
 .venv-bench/.installed: .venv/.installed benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

@@ -16,8 +16,12 @@ from fastapi import FastAPI
 
 from api import (
     approvals,
+    badges,
     callbacks,
+    completions,
     console,
+    credential_checks,
+    credentials,
     docs,
     exception_sheet,
     exceptions,
@@ -26,10 +30,14 @@ from api import (
     pages,
     payments,
     payouts,
+    persons,
     problems,
     processes,
+    programs,
     reconciliations,
     refunds,
+    training_centres,
+    verify,
 )
 from api.addresses import PlainAddress
 from api.courier import Courier
@@ -102,12 +110,20 @@ _PARTS = (
     refunds,
     approvals,
     callbacks,
+    programs,
+    credential_checks,
+    credentials,
+    training_centres,
+    badges,
+    verify,
     processes,
     pages,
     reconciliations,
     exception_sheet,
     exceptions,
     payouts,
+    completions,
+    persons,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from pydantic.config import JsonDict
 
 from api.payment_models import GatewayName
+from api.payouts import PayoutSides
 from api.refund_models import RefundOfException
 from common.money import plain
 from records import exception_list
@@ -23,6 +24,7 @@ ClassName = Literal[
 State = Literal[
     "open", "explained", "healed", "refunded", "matched", "written_off", "settled", "carried", "cleared"
 ]
+Type = Literal["payment", "refund", "payout"]
 Bucket = Literal["1", "3", "7", "30", "older"]
 Action = Literal["explain", "write_off", "match", "adopt", "refund"]
 Money = Annotated[str, Field(pattern=r"^-?\d+\.\d\d$", examples=["80000.00"])]
@@ -137,30 +139,35 @@ class AwaitedApproval(BaseModel):
 
 
 class ExceptionShown(BaseModel):
-    """One difference between a gateway's report and our ledger."""
+    """One difference between a gateway's report and our ledger; of a payout, between reports and bank."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXCEPTION]}, populate_by_name=True)
 
     exception_id: int = Field(description="Its number")
     gateway: GatewayName = Field(description="The wallet")
-    business_date: date = Field(description="The business day in Asia/Jakarta that has it")
+    business_date: date = Field(
+        description="The business day in Asia/Jakarta that has it; of a payout the bank day"
+    )
     class_: ClassName = Field(alias="class", description="What it was found to be")
     state: State = Field(description="`open`, or how it ended")
-    type: Literal["payment", "refund"] = Field(description="What it is about")
-    reference: str | None = Field(description="Ours, or the one that the line names")
+    type: Type = Field(description="What it is about")
+    reference: str | None = Field(
+        description="Ours, or the one that the line names; of a payout its name: the gateway's reference, or "
+        "`due:` and its day"
+    )
     gateway_reference: str | None = Field(description="The gateway's, as the line has it")
     payment_id: UUID | None = Field(description="Our payment, where we have it")
     refund_id: UUID | None = Field(description="Our refund, where it is about one that we have")
     why: str | None = Field(description="Why it is in its class, such as `second_charge`, `over`")
     note: str | None = Field(description="What else is worth knowing of it")
-    expected: SideShown | None = Field(description="What our ledger says")
-    found: SideShown | None = Field(description="What the report says")
+    expected: SideShown | None = Field(description="What our ledger says; of a payout, what is due")
+    found: SideShown | None = Field(description="What the report says; of a payout, what the bank booked")
     unreadable: Unreadable | None = Field(description="Of a line that cannot be read: what is wrong")
     at_risk: Money = Field(description="Money at risk, with two decimals")
     currency: str = Field(description="Currency of the money at risk")
     age_days: int = Field(description="Days since the business day; of an ended one, until it ended")
     expected_by: date | None = Field(
-        description="Of what the gateway has not reported yet: the day by whose end it should have"
+        description="Of what the gateway has not reported or paid yet: the day by whose end it should have"
     )
     source: Place | None = Field(description="Where the line stands")
     run_id: UUID = Field(description="The newest statement that has it")
@@ -198,7 +205,9 @@ class ExceptionWithHistory(ExceptionShown):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [_EXCEPTION | {"refund": None, "proposals": [_PROPOSAL], "history": [_STEP]}]
+            "examples": [
+                _EXCEPTION | {"refund": None, "payout": None, "proposals": [_PROPOSAL], "history": [_STEP]}
+            ]
         }
     )
 
@@ -206,6 +215,9 @@ class ExceptionWithHistory(ExceptionShown):
         description="The refund that was asked for to end it, if one was"
     )
 
+    payout: PayoutSides | None = Field(
+        description="Of a payout: both sides in full, and the lines that make up the difference, if known"
+    )
     proposals: list[ProposalShown] = Field(description="What could end it, as the figures suggest")
     history: list[Step] = Field(description="Each step, oldest first")
 
@@ -245,10 +257,17 @@ class Resolve(BaseModel):
         examples=["019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"],
     )
 
+    payout: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = Field(
+        None,
+        description="For `match`, and only there: the payout that an entry of the bank is, by its name",
+        examples=["due:2026-11-25"],
+    )
+
     @model_validator(mode="after")
-    def _names_its_payment(self) -> Self:
-        if (self.action == "match") != (self.payment_id is not None):
-            raise ValueError("a match names the payment that the line is, and nothing else does")
+    def _names_its_other_side(self) -> Self:
+        named = (self.payment_id is not None) + (self.payout is not None)
+        if named != (self.action == "match"):
+            raise ValueError("a match names the payment that the line is, or the payout; nothing else does")
         return self
 
 
@@ -328,9 +347,8 @@ def shown(found: ReconciliationException, awaited: Awaited | None) -> dict[str, 
     return {
         "exception_id": found.id,
         "class": found.class_,
-        "type": "refund" if found.is_refund else "payment",
-        "payment_id": None if found.is_refund else found.subject_id,
-        "refund_id": found.subject_id if found.is_refund else None,
+        "payment_id": found.subject_id if found.type == "payment" else None,
+        "refund_id": found.subject_id if found.type == "refund" else None,
         "why": found.reason,
         "expected": SideShown.of(found.expected),
         "found": SideShown.of(found.found),
@@ -344,8 +362,8 @@ def shown(found: ReconciliationException, awaited: Awaited | None) -> dict[str, 
         **{
             name: getattr(found, name)
             for name in (
-                "gateway", "business_date", "state", "reference", "gateway_reference", "note", "currency",
-                "opened_at", "closed_at",
+                "gateway", "business_date", "type", "state", "reference", "gateway_reference", "note",
+                "currency", "opened_at", "closed_at",
             )
         },
     }  # fmt: skip
@@ -357,12 +375,14 @@ def with_history(
     given_back: RefundOfException | None,
     proposals: list[Proposal],
     history: list[ExceptionEvent],
+    payout: dict[str, Any] | None,
 ) -> ExceptionWithHistory:
     """The exception with all that belongs to it."""
     return ExceptionWithHistory.model_validate(
         shown(found, awaited)
         | {
             "refund": given_back,
+            "payout": payout,
             "proposals": [
                 {
                     "action": one.action,

@@ -20,6 +20,7 @@ from api.exception_models import (
     ExceptionWithHistory,
     Resolve,
     State,
+    Type,
     shown,
     with_history,
 )
@@ -31,7 +32,7 @@ from api.refund_models import RefundOfException
 from checkout import resolve as ending
 from common import clock
 from common.money import MINOR_PER_UNIT, plain
-from records import approval, exception_list, exceptions, refund_charges
+from records import approval, exception_list, exceptions, payout, refund_charges
 from records.approval import NobodyNamed
 from records.db import unit_of_work
 from records.exception_list import Filter, Order
@@ -59,6 +60,7 @@ Day = Annotated[date, BeforeValidator(_iso_day)]
 
 def _which(
     gateway: Annotated[GatewayName | None, Query(description="Only this wallet")] = None,
+    type: Annotated[Type | None, Query(description="Only what is about this")] = None,
     class_: Annotated[
         ClassName | None,
         Query(alias="class", description="Only this class; `timing` is left out where it is not named"),
@@ -80,6 +82,7 @@ def _which(
 ) -> Filter:
     return Filter(
         gateway=gateway,
+        type=type,
         class_=class_,
         state=None if state == "all" else state,
         since=business_date_from,
@@ -108,7 +111,7 @@ def list_exceptions(
     limit: Annotated[int, Query(ge=1, le=200, description="How many on a page")] = 50,
     cursor: Cursor = None,
 ) -> Exceptions:
-    """Differences between reports and our ledger, open ones where no other state is asked for."""
+    """Differences between ledger, reports and bank; open ones where no other state is asked for."""
     after = None if cursor is None else place_of(cursor)
     with unit_of_work() as session:
         found = exception_list.page(session, which, order, after=after, limit=limit + 1)
@@ -196,8 +199,8 @@ def resolve_exception(
 
     `explain`: it is right as it is. `adopt`: the line becomes a payment of our ledger. `refund`: its money is
     given back, which needs the scope `refunds:write` too; it ends when that is confirmed: 202. `write_off`:
-    the money is given up. `match`: the line is `payment_id`. The last two are approved by somebody else
-    first: 202.
+    the money is given up. `match`: the line is `payment_id`, or the entry of the bank is `payout`. The last
+    two are approved by somebody else first: 202.
     """
     if resolve.action == "refund":
         needs_too(caller, "refunds:write")
@@ -212,6 +215,7 @@ def resolve_exception(
                     by=f"client:{caller.name}",
                     reason=resolve.reason,
                     payment_id=resolve.payment_id,
+                    payout=resolve.payout,
                 )
     except NotOpen as error:
         raise not_found(f"{error}.") if error.is_unknown else Problem("not-open", f"{error}.") from None
@@ -239,6 +243,7 @@ def _read(exception_id: int) -> ExceptionWithHistory:
             RefundOfException.of(given_back, question) if given_back else None,
             proposals(session, found),
             exceptions.history(session, found.id),
+            payout.evidence(session, found),
         )
 
 

@@ -18,14 +18,16 @@ _ALWAYS = "base-uri 'none'; frame-ancestors 'none'; form-action "
 
 def secure(headers: MutableHeaders, path: str) -> None:
     """Set the headers for an answer under that path."""
-    is_console = path == "/console" or path.startswith("/console/")
+    is_console = path == "/console" or path.startswith(("/console/", "/reconciliations/"))
     loaded = _CONSOLE if is_console else _DOCS if path == "/docs" else _PAGES
     headers["Content-Security-Policy"] = loaded + _ALWAYS + ("'self'" if is_console else "'none'")
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     # Files of the pages are asked for again each time, and answered with 304 while unchanged.
-    headers["Cache-Control"] = "no-cache" if path.startswith("/static/") else "no-store"
+    # A status list says itself how long it may be kept.
+    if not path.startswith("/status/") or "Cache-Control" not in headers:
+        headers["Cache-Control"] = "no-cache" if path.startswith("/static/") else "no-store"
 
 
 class SecurityHeaders:

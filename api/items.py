@@ -86,7 +86,7 @@ def _item(kept: ReconciliationException, last: ExceptionEvent | None) -> Item:
         class_=kept.class_,
         is_refund=kept.is_refund,
         reference=kept.reference,
-        reason=words.reason(kept.class_, kept.found.get("reason") or kept.reason, kept.found.get("status")),
+        reason=_reason(kept),
         difference=amount(difference, None) if difference else "",
         notes=words.notes(kept.note),
         expected=Side.of(kept.expected),
@@ -95,11 +95,18 @@ def _item(kept: ReconciliationException, last: ExceptionEvent | None) -> Item:
         differs=frozenset(differs),
         place=_place(kept),
         state=kept.state,
-        event=words.event(last.reason) if last else "",
+        event=words.event(last.reason, kept.is_payout) if last else "",
         event_by=last.actor if last else "",
         event_at=last.at if last else None,
         money=abs(difference) if difference else max(kept.ledger_minor or 0, kept.report_minor or 0),
     )
+
+
+def _reason(kept: ReconciliationException) -> str:
+    code = kept.found.get("reason") or kept.reason
+    if kept.is_payout:
+        return words.payout_reason(kept.class_, code)
+    return words.reason(kept.class_, code, kept.found.get("status"))
 
 
 def _difference(kept: ReconciliationException) -> int:

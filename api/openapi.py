@@ -8,6 +8,29 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.access import SCHEME
+from api.completion_models import (
+    CompletionReports,
+    CompletionReportShown,
+    CompletionsAccepted,
+    CompletionsWish,
+    Participants,
+    ParticipantShown,
+    Settled,
+    Settlement,
+)
+from api.credential_models import (
+    AchievementTold,
+    CredentialEventShown,
+    CredentialMade,
+    CredentialReason,
+    Credentials,
+    CredentialTold,
+    CredentialWithHistory,
+    ExportAccepted,
+    ExportWish,
+    ShownCredential,
+    ShownExport,
+)
 from api.exception_models import (
     Ageing,
     AwaitedApproval,
@@ -23,8 +46,31 @@ from api.health import Readiness
 from api.pages import StatementFigures
 from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
 from api.payouts import Payout, Payouts
+from api.persons import (
+    AuditShown,
+    BreachGroup,
+    BreachReport,
+    PersonAudit,
+    PersonErased,
+    PersonExport,
+    PersonRevealed,
+    PersonShown,
+    WhichPerson,
+    Why,
+)
 from api.problem_kinds import ProblemBody
 from api.processes import Process, Processes
+from api.program_models import (
+    CheckAccepted,
+    CredentialQuestion,
+    Decision,
+    ProgramAccepted,
+    Programs,
+    ProgramWithHistory,
+    ShownCheck,
+    ShownProgram,
+    TrainingProgram,
+)
 from api.reconciliations import Reconciliations
 from api.refund_models import (
     Approvals,
@@ -38,6 +84,8 @@ from api.refund_models import (
     ShownApproval,
     ShownRefund,
 )
+from api.training_centres import Brand, ShownBrand
+from api.verify import BadgeCheck, BadgeReport
 
 TAGS = [
     {"name": "payments", "description": "Take a payment through a wallet and see what becomes of it."},
@@ -47,9 +95,16 @@ TAGS = [
     },
     {"name": "refunds", "description": "Give money back, once, and see how far it has come."},
     {"name": "approvals", "description": "What waits for a second person's word."},
+    {"name": "credentials", "description": "What learners achieved: make it, end it, have it exported."},
+    {
+        "name": "badges",
+        "description": "For verifiers: badges, status lists and public keys. No API key.",
+    },
     {"name": "processes", "description": "What runs in the background: how far it is and how it ended."},
     {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
+    {"name": "siplatih", "description": "What the ministry's register is told, each once."},
+    {"name": "persons", "description": "Whose identity numbers we hold, and who has seen them."},
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
 _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 422; ours is a problem
@@ -57,11 +112,28 @@ _FASTAPI_ERRORS = ("HTTPValidationError", "ValidationError")  # its form of a 42
 # rest. These are put back as they were written.
 _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Order, WhichPayment, Shown, ShownWithHistory, Verified, Payments, Payout, Payouts, Process, Processes,
-    RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted, RefundOfException,
+    TrainingProgram, CredentialQuestion, ShownProgram, ProgramWithHistory, Programs, ProgramAccepted,
+    Decision, ShownCheck, CheckAccepted, RefundWish, ShownRefund, RefundWithHistory, Refunds, RefundAccepted,
+    RefundOfException,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
+    AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
+    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted, BadgeCheck, BadgeReport,
+    Brand, ShownBrand,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,
+    CompletionsWish, CompletionsAccepted, CompletionReportShown, CompletionReports, ParticipantShown,
+    Participants, Settlement, Settled,
+    WhichPerson, Why, PersonShown, PersonRevealed, AuditShown, PersonAudit, PersonExport, PersonErased,
+    BreachGroup, BreachReport,
 )  # fmt: skip
+
+
+# Models that stand in no route: what a problem is, and bodies that are checked by rules of their own.
+_NOT_OF_A_ROUTE: dict[str, type[BaseModel]] = {
+    "Problem": ProblemBody,
+    "TrainingProgram": TrainingProgram,
+    "CredentialQuestion": CredentialQuestion,
+}
 
 
 def operation_id(route: APIRoute) -> str:
@@ -85,8 +157,9 @@ def _complete(description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
     for name in _FASTAPI_ERRORS:
         schemas.pop(name, None)
-    problem = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= {**problem.pop("$defs"), "Problem": problem}
+    for name, read_as_it_comes in _NOT_OF_A_ROUTE.items():
+        schema = read_as_it_comes.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), name: schema}
     for model in _WITH_EXAMPLE:
         schemas[model.__name__] |= {"examples": _examples(model)}
     for operation in _operations(description):

@@ -1,22 +1,21 @@
-"""The pages of finance: the list of statements, one statement, and its figures for programs.
+"""The statements for people: the list, one to read and to print, its figures and exceptions as files.
 
-There is no sign-in yet: the API listens on loopback only, and a statement is found by its unguessable id
-or by the list. The pages carry references, amounts and times, and no personal data.
+They open for who is signed in to the console; programs have `/api/v1/reconciliations`, with a key.
 """
 
 from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path
 from fastapi.responses import HTMLResponse, RedirectResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
+from api.console.visitor import Visitor, visiting
 from api.export import exceptions_csv
 from api.listing import BadCursor, listing
-from api.problem_kinds import OURS, described
 from api.problems import not_found
 from api.rendering import page
 from api.statement import PER_CLASS, statement
@@ -95,59 +94,37 @@ class StatementFigures(BaseModel):
     version: int = Field(description="1 for the day's first run; a re-run makes the next one")
 
 
-router = APIRouter(tags=["reconciliations"])
-RunId = Annotated[UUID, Path(description="Names the statement", examples=[str(STATEMENT_EXAMPLE["run_id"])])]
-_PROBLEMS = described("not-found", *OURS, as_page=True)
+router = APIRouter(include_in_schema=False)
+Reader = Annotated[Visitor, Depends(visiting("exceptions:read"))]
+RunId = Annotated[UUID, Path()]
 _GONE = "There is no such statement. It may have been mistyped, or belong to another installation."
 
 
-@router.get("/", include_in_schema=False)
+@router.get("/")
 def home() -> RedirectResponse:
     """What people come for."""
-    return RedirectResponse("/reconciliations/")
+    return RedirectResponse("/console")
 
 
-@router.get(
-    "/reconciliations/",
-    response_class=HTMLResponse,
-    summary="The list of statements",
-    response_description="The page",
-    responses=_PROBLEMS,
-)
-def statements(
-    cursor: Annotated[
-        str | None,
-        Query(description="Where the page begins; from the link on the page before"),
-    ] = None,
-) -> HTMLResponse:
-    """The newest statement of each gateway and day, and the nights that have none: a page for people."""
+@router.get("/reconciliations/")
+def statements(visitor: Reader, cursor: str | None = None) -> HTMLResponse:
+    """The newest statement of each gateway and day, and the nights that have none."""
     try:
         with unit_of_work() as session:
-            return page("statements.html", listing=listing(session, cursor))
+            return page("statements.html", visitor=visitor, listing=listing(session, cursor))
     except BadCursor:
         raise not_found("There is no such place in the list.") from None
 
 
-@router.get(
-    "/reconciliations/{run_id:uuid}.json",
-    summary="A statement for programs",
-    response_description="The figures",
-    responses=_PROBLEMS,
-)
-def statement_json(run_id: RunId) -> StatementFigures:
+@router.get("/reconciliations/{run_id:uuid}.json")
+def statement_json(visitor: Reader, run_id: RunId) -> StatementFigures:
     """The figures of a statement, as `jembatan reconcile --json` prints them."""
     with unit_of_work() as session:
         return StatementFigures.model_validate(reconciliation.as_json(session, _kept(session, run_id)))
 
 
-@router.get(
-    "/reconciliations/{run_id:uuid}/exceptions.csv",
-    summary="All exceptions of a statement",
-    response_class=StreamingResponse,
-    response_description="The file",
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}, **_PROBLEMS},
-)
-def statement_csv(run_id: RunId) -> StreamingResponse:
+@router.get("/reconciliations/{run_id:uuid}/exceptions.csv")
+def statement_csv(visitor: Reader, run_id: RunId) -> StreamingResponse:
     """Every exception with what was expected and found; cells that a spreadsheet could take for a formula
     begin with an apostrophe."""
     with unit_of_work() as session:
@@ -160,21 +137,15 @@ def statement_csv(run_id: RunId) -> StreamingResponse:
     )
 
 
-@router.get(
-    "/reconciliations/{run_id:uuid}",
-    response_class=HTMLResponse,
-    summary="A statement as a page",
-    response_description="The page",
-    responses=_PROBLEMS,
-)
-def statement_page(run_id: RunId) -> HTMLResponse:
+@router.get("/reconciliations/{run_id:uuid}")
+def statement_page(visitor: Reader, run_id: RunId) -> HTMLResponse:
     """The statement of one run: verdict, proof, classes, and each exception; made to be printed."""
     with unit_of_work() as session:
         found = statement(session, run_id)
         if found is None:
             raise not_found(_GONE)
         listed = {group.row.name for group in found.groups} | ({"timing"} if found.awaited else set())
-        return page("statement.html", statement=found, listed=listed, per_class=PER_CLASS)
+        return page("statement.html", visitor=visitor, statement=found, listed=listed, per_class=PER_CLASS)
 
 
 def _kept(session: Session, run_id: UUID) -> Reconciliation:

@@ -21,7 +21,7 @@ from common.settings import GATEWAYS
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Text = Annotated[str, StringConstraints(min_length=1, pattern=_NO_CONTROL)]
 # Spelt out, as `\s` is not the same everywhere: Python, Rust and JavaScript shall read it alike.
-_EMAIL = r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+\.[^@\x00-\x20\x7f-\xa0]+$"
+EMAIL = r"^[^@\x00-\x20\x7f-\xa0]+@[^@\x00-\x20\x7f-\xa0]+\.[^@\x00-\x20\x7f-\xa0]+$"
 _EXACT_EVERYWHERE = 2**53 - 1  # the largest whole number that every reader of JSON keeps as it is
 Status = Literal[
     "created", "pending", "paid", "partially_refunded", "refunded", "expired", "cancelled", "denied",
@@ -64,7 +64,7 @@ class Learner(BaseModel):
     name: Annotated[Text, Field(max_length=120)] | None = Field(
         None, description="As the wallet may show it", examples=["Siti Rahma"]
     )
-    email: Annotated[str, StringConstraints(max_length=254, pattern=_EMAIL)] | None = Field(
+    email: Annotated[str, StringConstraints(max_length=254, pattern=EMAIL)] | None = Field(
         None, description="Some wallets take it", examples=["siti@example.id"]
     )
     phone: Annotated[str, StringConstraints(pattern=r"^\+?[0-9]{8,15}$")] | None = Field(

@@ -79,6 +79,7 @@ _EXAMPLE: JsonDict = {
         "lines": 1,
         "references": ["KURSUS-1002"],
     },
+    "unreadable": None,
     "as_of": "2026-11-25",
     "run_id": "01a21262-4276-7a6e-9694-da460ed71724",
 }
@@ -112,12 +113,19 @@ class Explanation(BaseModel):
     references: list[str | None] = Field(description="Their references, the first ten of them")
 
 
-class Payout(BaseModel):
-    """One payout with both sides, or an entry of the bank that pays none. Amounts are rupiah as text."""
+class UnreadableLine(BaseModel):
+    """A line of a bank statement that cannot be read."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    column: str | None = Field(description="The column; null where it is the whole line")
+    seen: str = Field(description="The text there")
+    reason: str = Field(description="What is wrong with it")
+    statement: str = Field(description="File in which it stands")
+    line: int = Field(description="Line of that file")
 
-    payout_id: UUID = Field(description="Names it here")
+
+class PayoutSides(BaseModel):
+    """Both sides of one payout, or an entry of the bank that pays none. Amounts are rupiah as text."""
+
     gateway: str = Field(description="Who pays")
     payout: str | None = Field(
         description="The gateway's reference of it, or `due:` and the day on which it is due; null: no payout"
@@ -139,6 +147,17 @@ class Payout(BaseModel):
     bank: BankBooking | None = Field(description="What it booked; null: nothing yet")
     difference: str | None = Field(description="Booked less expected, where they differ")
     explanation: Explanation | None = Field(description="The lines that make up the difference, if known")
+    unreadable: UnreadableLine | None = Field(
+        None, description="Of a line that cannot be read: what is wrong"
+    )
+
+
+class Payout(PayoutSides):
+    """One payout with both sides, or an entry of the bank that pays none. Amounts are rupiah as text."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    payout_id: UUID = Field(description="Names it here")
     as_of: date = Field(description="Up to which bank day this was looked at")
     run_id: UUID = Field(description="The run that found it so")
 

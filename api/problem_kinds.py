@@ -46,8 +46,28 @@ KINDS: dict[str, Kind] = {
         "Exception 4711 waits for a second person's word already: client:finance asked to have it written "
         "off. Have approval 019ab1c2-8a01-7d02-8d11-3f0c2b7a9e10 decided first.",
     ),
+    "credential-differs": Kind(
+        409,
+        "Credential 7c0e5d4e-6d2b-4f0a-9a53-0f2f4a1d9b11 has this number already, and says otherwise.",
+        "body.certificate_number",
+    ),
+    "still-reported": Kind(
+        409, "A completion of this person is on its way to the ministry; wait for its end."
+    ),
     "not-possible": Kind(409, "It puts no money at risk, so there is nothing to write off: explain it."),
-    "too-large": Kind(413, "A request may have 1 MiB at most; a sheet 16 MiB."),
+    "program-under-way": Kind(
+        409,
+        "Version 1 of LPK-2024-001 is still being registered, with other content. Wait until its process has "
+        "ended, then send the change.",
+    ),
+    "program-registered": Kind(
+        409,
+        'LPK-2024-001 is registered with other content, as SIPLATIH-2024-001234. Say "change": true if this '
+        "is to be sent as a new version.",
+    ),
+    "not-undecided": Kind(409, "It is registered already, as SIPLATIH-2024-001234: nothing to decide."),
+    "number-taken": Kind(409, "SIPLATIH-2024-001234 is the number of LPK-2024-002 already."),
+    "too-large": Kind(413, "A request may have 1 MiB at most; a picture 5 MiB, a sheet or a class 16 MiB."),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),
     "invalid-request": Kind(422, "body.amount: Input should be greater than 0", "body.amount"),
     "invalid-cursor": Kind(422, "Give a `next_cursor` as it was, or none for the first page."),
@@ -88,11 +108,20 @@ KINDS: dict[str, Kind] = {
     "unusable-sheet": Kind(
         422, "the sheet, line 1: the header lacks the columns action, reason. Nothing was done."
     ),
+    "program-unknown": Kind(
+        422, "There is no program LPK-2024-001 of this LPK: register it first.", "body.program_code"
+    ),
+    "completions-refused": Kind(
+        422,
+        "1 of 20 participants cannot be reported; nothing was sent.",
+        "body.participants[16].nik",
+    ),
     "sheet-refused": Kind(422, "Nothing was done: 1 of 46 filled rows cannot be worked.", "row 7"),
     "too-many-requests": Kind(
         429, "The client platform may make 30,000 requests a minute; try again in 7 s.", retry_after=7
     ),
     "internal-error": Kind(500, "Something went wrong on our side; the log of the API has the details."),
+    "busy": Kind(503, "Many badges are being checked at the moment. Repeat the request.", retry_after=2),
     "gateway-busy": Kind(503, "ovo answers slowly at the moment. Repeat the request.", retry_after=1),
     "gateway-unavailable": Kind(
         503, "gopay cancel: no answer within 15 s. Nothing was cancelled; try again.", retry_after=1

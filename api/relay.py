@@ -22,12 +22,20 @@ from api.prefect_server import NotDeployed, PrefectServer, PrefectUnavailable, R
 from common import clock
 from common.errors import NotReachable
 from deployments.names import (
+    EXPORT_FLOW,
+    EXPORT_ON_DEMAND,
     RECONCILE_FLOW,
     RECONCILE_ON_DEMAND,
     REFUND_FLOW,
     REFUND_ON_DEMAND,
+    REGISTER_FLOW,
+    REGISTER_ON_DEMAND,
+    REPORT_COMPLETION_FLOW,
+    REPORT_COMPLETION_ON_DEMAND,
     SWEEP_FLOW,
     SWEEP_ON_DEMAND,
+    VERIFY_FLOW,
+    VERIFY_ON_DEMAND,
 )
 from records import process
 from records.db import database_url, unit_of_work
@@ -35,12 +43,25 @@ from records.process import ProcessRun
 
 CHANNEL = "process_runs"
 DEPLOYMENTS = {
+    EXPORT_FLOW: EXPORT_ON_DEMAND,
     RECONCILE_FLOW: RECONCILE_ON_DEMAND,
     REFUND_FLOW: REFUND_ON_DEMAND,
+    REGISTER_FLOW: REGISTER_ON_DEMAND,
+    REPORT_COMPLETION_FLOW: REPORT_COMPLETION_ON_DEMAND,
     SWEEP_FLOW: SWEEP_ON_DEMAND,
+    VERIFY_FLOW: VERIFY_ON_DEMAND,
 }
 # How many runs of a process go into one flow run at most; a flow run for each takes seconds to begin.
-BATCHES = {REFUND_FLOW: 500}
+BATCHES = {
+    EXPORT_FLOW: 500,
+    REFUND_FLOW: 500,
+    REGISTER_FLOW: 1_000,
+    REPORT_COMPLETION_FLOW: 100,
+    VERIFY_FLOW: 500,
+}
+# Their batches go one after the other: the register gets what was asked for in its order, and several workers
+# would only wait for its one rate.
+IN_ORDER = frozenset({REGISTER_FLOW, REPORT_COMPLETION_FLOW, VERIFY_FLOW})
 BATCH_TAG = "batch"
 POLL = 2.0  # seconds between two looks when nobody wakes it
 SWEEP = 15.0
@@ -158,7 +179,7 @@ def hand_over() -> None:
 def _hand_over_batch(name: str, most: int) -> int:
     """Make one flow run of what is due of a process, and note it in each row; tells how many those are."""
     with unit_of_work() as session:
-        runs = process.claim_batch(session, name, clock.now(), most)
+        runs = process.claim_batch(session, name, clock.now(), most, in_order=name in IN_ORDER)
         if not runs:
             return 0
         digest = hashlib.sha256("".join(f"{run.id}:{run.attempts} " for run in runs).encode())

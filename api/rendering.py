@@ -1,5 +1,6 @@
 """Pages from templates: everything that is put in is escaped, and money and times have one form."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from api import words
-from common.money import plain, rupiah
+from common.money import plain, plain_minor, rupiah
 
 ROOM = Path(__file__).parent
 
@@ -24,11 +25,13 @@ _templates.filters |= {
     "grouped": lambda number: f"{int(number):,}",
     "day": words.day,
     "short_day": words.short_day,
+    "iso_day": lambda text: words.short_day(date.fromisoformat(text)),
     "moment": words.moment,
     "minute": words.minute,
     "short_minute": words.short_minute,
     "gateway": words.gateway,
     "actor": words.actor,
+    "plain_rupiah": lambda plain: rupiah(plain_minor(plain)),
     "money": lambda minor, currency="IDR": amount(int(minor), currency),
 }
 

@@ -7,11 +7,19 @@ from api.problem_kinds import KINDS
 from api.problems import Problem, answered
 
 LARGEST = 1024 * 1024
-LARGER = {"/api/v1/exceptions/sheet": 16 * 1024 * 1024}  # a file, and so more than any message
+# A file or a whole class, and so more than any message.
+LARGER = dict.fromkeys(
+    (
+        "/api/v1/exceptions/sheet",
+        "/api/v1/integrations/siplatih/report-completion",
+        "/api/v1/integrations/siplatih/report-completion/sheet",
+    ),
+    16 * 1024 * 1024,
+) | {"/verify": 5 * 1024 * 1024}
 
 
 class SizeLimit:
-    """ASGI middleware (plain, so that bodies stay streams): over 1 MiB, or 16 for a file, ends as a 413."""
+    """ASGI middleware (plain, so that bodies stay streams): more than LARGEST, or LARGER, ends as a 413."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -53,6 +53,25 @@ CLASSES = {
     "matched": ClassWords("Matched", "Both sides say the same."),
 }
 
+# The same for a payout: what the reports say is due, against what the bank has booked.
+PAYOUT_CLASSES = {
+    "malformed_line": ClassWords(
+        "Bank line that cannot be read",
+        "A line of the bank's statement names the wallet and cannot be read, so it counts nothing.",
+    ),
+    "duplicate_at_gateway": ClassWords(
+        "Paid out twice", "The bank has one more entry with the reference of a payout that it had already."
+    ),
+    "missing_in_ledger": ClassWords(
+        "Entry that pays nothing known", "The bank booked it for the wallet, and no settled payout is this."
+    ),
+    "currency_mismatch": ClassWords("Payout in another currency", "The bank booked another currency."),
+    "amount_mismatch": ClassWords("Payout of another amount", "The bank booked another amount than is due."),
+    "missing_at_gateway": ClassWords(
+        "Payout not at the bank", "It was due, and the bank's statement of that day has no entry for it."
+    ),
+}
+
 GATEWAYS = {"gopay": "GoPay", "ovo": "OVO", "linkaja": "LinkAja"}
 NO_SOURCE = "the report's own source"
 
@@ -76,6 +95,11 @@ _REASONS = {
     "more_than_was_paid": "with the other refunds more than was paid",
     "reference_taken": "another payment's refund has this name",
 }
+_PAYOUT_REASONS = {
+    "over": "the bank booked more than is due",
+    "under": "the bank booked less than is due",
+    "second_entry": "a second entry with the same reference",
+}
 _PAID_THERE = "the report says paid, our ledger does not"
 _PAID_HERE = "our ledger says paid, the report does not"
 _NOTES = {
@@ -93,6 +117,7 @@ _DEFAULT_REASONS = {
     "timing": "paid shortly before midnight",
 }
 _STATUSES = {"partially_refunded": "partly refunded"}
+TYPES = {"payment": "payments", "refund": "refunds", "payout": "payouts"}
 STATES = {
     "open": "open",
     "explained": "explained by a person",
@@ -100,8 +125,8 @@ STATES = {
     "refunded": "given back",
     "matched": "matched by hand",
     "written_off": "written off",
-    "settled": "settled by a later report",
-    "carried": "carried to the next day",
+    "settled": "settled later",
+    "carried": "carried to a later day",
     "cleared": "no longer found",
 }
 AGES = {"1": "0–1 day", "3": "2–3 days", "7": "4–7 days", "30": "8–30 days", "older": "over 30 days"}
@@ -110,7 +135,7 @@ ACTIONS = {
     "adopt": ("Take over", "The order is ours: the line becomes a payment of our ledger. Ends at once."),
     "match": (
         "Match by hand",
-        "The line is a payment that we have under another reference. A second person decides.",
+        "It is one that we have under another reference. A second person decides.",
     ),
     "refund": (
         "Give back",
@@ -149,6 +174,15 @@ _CODE = re.compile(
 _CLASS_AT_END = re.compile(r": (" + "|".join(CLASSES) + r")$")
 
 
+_DUE = re.compile(r"due:([0-9]{4}-[0-9]{2}-[0-9]{2})")
+
+
+def named(reference: str | None) -> str:
+    """A reference as people read it; a payout without one is named by the day on which it is due."""
+    fits = _DUE.fullmatch(reference or "")
+    return f"Due on {short_day(date.fromisoformat(fits[1]))}" if fits else reference or ""
+
+
 def open_of(is_open: int, count: int) -> str:
     """How many of some exceptions are open."""
     if is_open == count:
@@ -159,6 +193,16 @@ def open_of(is_open: int, count: int) -> str:
 def gateway(name: str) -> str:
     """The wallet as people write it."""
     return GATEWAYS.get(name, name)
+
+
+def of_class(class_: str, is_payout: bool) -> ClassWords:
+    """A class in plain words, as it is called of a payout where it is about one."""
+    return PAYOUT_CLASSES.get(class_, CLASSES[class_]) if is_payout else CLASSES[class_]
+
+
+def payout_reason(class_: str, code: str | None) -> str:
+    """Why a payout, or an entry of the bank, is an exception."""
+    return _PAYOUT_REASONS.get(code or "", code or PAYOUT_CLASSES[class_].meaning.rstrip("."))
 
 
 def reason(class_: str, code: str | None, found_status: str | None = None) -> str:
@@ -185,9 +229,9 @@ def refund_status(word: str) -> str:
     return _REFUND_STATUSES.get(word, word.replace("_", " "))
 
 
-def event(text: str) -> str:
+def event(text: str, is_payout: bool = False) -> str:
     """The reason of an exception's event; a class named at its end is put in plain words."""
-    return _CLASS_AT_END.sub(lambda found: f" as “{CLASSES[found[1]].title}”", text)
+    return _CLASS_AT_END.sub(lambda found: f" as “{of_class(found[1], is_payout).title}”", text)
 
 
 def actor(who: str) -> str:

@@ -35,15 +35,17 @@ def resolve(
     by: str,
     reason: str,
     payment_id: UUID | None = None,
+    payout: str | None = None,
 ) -> Outcome:
     """End one exception, or ask for what will end it: a refund, or a second person's word.
 
-    action: one of exception_work.ACTIONS; payment_id: for `match`, the payment that the line is. Raises
-    NotOpen, NotPossible (with AwaitsApproval), approval.NobodyNamed. Where it raises, the caller rolls back.
+    action: one of exception_work.ACTIONS; payment_id, payout: for `match`, what the line or the entry is.
+    Raises NotOpen, NotPossible (with AwaitsApproval), approval.NobodyNamed. Where it raises, the caller rolls
+    back.
     """
     if action != "refund":
         return exception_work.resolve(
-            session, exception_id, action, by=by, reason=reason, payment_id=payment_id
+            session, exception_id, action, by=by, reason=reason, payment_id=payment_id, payout=payout
         )
     asked = give_back(session, exception_id, by=by, reason=reason)
     return Outcome(exception_id, "open", asked.approval, asked.payment.id, asked.refund)

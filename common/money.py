@@ -43,6 +43,12 @@ def plain(minor: int) -> str:
     return f"{sign}{minor // 100}.{minor % 100:02d}"
 
 
+def plain_minor(text: str) -> int:
+    """Minor units of what `plain` has printed, below zero too: `-10000.50` → `-1000050`."""
+    minor = parse_minor(text.removeprefix("-"))
+    return -minor if text.startswith("-") else minor
+
+
 def rupiah(minor: int) -> str:
     """Rupiah for people, `124500000` → `Rp 1,245,000`; decimals only where there are any."""
     sign, minor = ("-", -minor) if minor < 0 else ("", minor)

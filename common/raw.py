@@ -35,7 +35,7 @@ class Survey:
     lines: int = 0
     is_utf8: bool = True
     has_quotes: bool = False
-    has_blank_lines: bool = False
+    has_blank_lines: bool = False  # with something after them: at the end of a file they do not count
     has_nul: bool = False
     ends_with_newline: bool = True
 
@@ -69,12 +69,12 @@ def look_over(content: Content, name: str, size_limit: int) -> Survey:
                 raise UnusableFile(
                     name, f"a line is longer than {LONGEST_LINE:,} bytes", line=line, seen=_seen(block)
                 )
-            seam = tail + block[:4]
             found.has_quotes = found.has_quotes or b'"' in block
             found.has_nul = found.has_nul or b"\x00" in block
-            found.has_blank_lines = found.has_blank_lines or any(map(_BLANK_LINE.search, (block, seam)))
+            if not found.has_blank_lines and (text := block.rstrip(b"\r\n")):
+                found.has_blank_lines = any(map(_BLANK_LINE.search, (text, tail + text[:4])))
             found.is_utf8 = found.is_utf8 and decoder.feed(block)
-            tail = block[-4:]
+            tail = (tail + block)[-4:]
     found.is_utf8 = found.is_utf8 and decoder.finish()
     found.ends_with_newline = tail.endswith(b"\n")
     found.lines = line if not found.ends_with_newline else line - 1

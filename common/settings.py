@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field, SecretStr, field_validator, model_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.errors import BadInput
+from common.services import SANDBOX_MARK, Europass, LinkedIn, Service, Siplatih
 
-SANDBOX_MARK = "sandbox-"  # every key that the sandbox hands out starts with this
 # What the test hosts of gateways have in their names: ours, DOKU, Faspay, DANA, Midtrans, NICEPAY, OVO.
 SANDBOX_HOSTS = ("sandbox", "merchants.sbx.midtrans.com", "dev.nicepay.co.id", "byte-stack.net")
 
@@ -67,20 +67,6 @@ class PayoutPlan(BaseModel):
         return pattern
 
 
-class Service(BaseModel):
-    """What every outside service has: an address, time-outs in seconds, calls a second."""
-
-    base_url: str = ""
-    connect_timeout: float = 3.0
-    read_timeout: float = 15.0
-    rate: float = Field(default=100.0, gt=0, description="calls a second")
-
-    @field_validator("base_url", mode="after")
-    @classmethod
-    def _without_slash(cls, base_url: str) -> str:
-        return base_url.rstrip("/")  # what follows it is signed, from its first slash on
-
-
 class Gateway(Service):
     """A wallet's gateway: its limits, its fee plan and the source of its settlement reports."""
 
@@ -127,6 +113,17 @@ def _plan(percent: str) -> FeePlan:
     return FeePlan(percent=Decimal(percent))
 
 
+class Badges(BaseModel):
+    """How Open Badges are signed, and who signs them."""
+
+    proof: Literal["RS256", "EdDSA", "eddsa-rdfc-2022"] = Field(
+        default="RS256", description="a JWT (RS256 is what every verifier knows), or a proof in the JSON"
+    )
+    issuer_name: str = "Jembatan"
+    issuer_url: str | None = None
+    issuer_email: str | None = None
+
+
 class Settings(BaseSettings):
     """The whole configuration. In `sandbox` every address defaults to the local sandbox."""
 
@@ -159,9 +156,22 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="Fernet keys, the newest first; in the sandbox made on first use"
     )
 
+    signing_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="PEM, RSA and Ed25519, one after the other; the first of a kind signs badges; in the "
+        "sandbox made on first use",
+    )
+    export_targets: tuple[str, ...] = Field(
+        default=("open_badge",), description="where a new credential goes by itself"
+    )
+    badges: Badges = Badges()
+
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))
     ovo: Snap = Snap(fee=_plan("1.5"), profile="doku")
     linkaja: Snap = Snap(fee=_plan("1.5"), profile="nicepay")
+    siplatih: Siplatih = Siplatih()
+    linkedin: LinkedIn = LinkedIn()
+    europass: Europass = Europass()
 
     @model_validator(mode="before")
     @classmethod
@@ -185,6 +195,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete(self) -> "Settings":
+        for name in SERVICES:
+            getattr(self, name).complete(self.sandbox_url if self.env == "sandbox" else None)
         if self.env == "sandbox":
             self._point_to_sandbox()
         else:
@@ -252,9 +264,8 @@ class Settings(BaseSettings):
 
     def _refuse_sandbox(self) -> None:
         """Production starts with no sandbox key, sandbox host or sandbox merchant in it."""
-        for name in GATEWAYS:
-            section = self.gateway(name)
-            texts = [value for value in _texts(section.model_dump()) if value]
+        for name in (*GATEWAYS, *SERVICES):
+            texts = [value for value in _texts(getattr(self, name).model_dump()) if value]
             if any(text.startswith(SANDBOX_MARK) or "SB-Mid-" in text for text in texts):
                 raise ValueError(f"production refuses the sandbox key in the section {name.upper()}")
             addresses = [text for text in texts if "://" in text]
@@ -263,6 +274,7 @@ class Settings(BaseSettings):
 
 
 GATEWAYS = tuple(name for name, field in Settings.model_fields.items() if isinstance(field.default, Gateway))
+SERVICES = ("siplatih", "linkedin", "europass")
 
 
 def _texts(value: Any) -> list[str]:
@@ -277,10 +289,15 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
+def is_path(secret: str) -> bool:
+    """Whether the setting of a secret names the file that holds it."""
+    return secret.startswith(("/", "./", "~"))
+
+
 def secret_text(value: SecretStr) -> str:
     """The secret itself, read from its file where the setting is a path to one."""
     text = value.get_secret_value()
-    if not text.startswith(("/", "./", "~")):
+    if not is_path(text):
         return text
     try:
         return Path(text).expanduser().read_text(encoding="utf-8").strip()

@@ -11,16 +11,21 @@ from common.errors import BadInput, NotReachable, UnusableFile
 from jembatan.commands import (
     approvals,
     clients,
+    completions,
+    credentials,
     database,
     demo,
     events,
     exceptions,
+    keys,
     notifications,
     payments,
     payouts,
     processes,
+    programs,
     reconcile,
     refunds,
+    subjects,
     up,
 )
 from jembatan.commands.output import complain
@@ -37,13 +42,20 @@ app.command("reconcile")(reconcile.reconcile)
 app.command("doctor")(database.doctor)
 app.add_typer(payments.app, name="payments")
 app.add_typer(refunds.app, name="refunds")
+app.add_typer(programs.app, name="programs")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(payouts.app, name="payouts")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")
+app.add_typer(completions.app, name="completions")
+app.command("export-subject")(subjects.export_subject)
+app.command("erase-subject")(subjects.erase_subject)
+app.command("breach-report")(subjects.breach_report)
 app.add_typer(processes.app, name="process")
+app.add_typer(credentials.app, name="credentials")
 app.add_typer(clients.app, name="clients")
+app.add_typer(keys.app, name="keys")
 app.add_typer(database.app, name="db")
 
 

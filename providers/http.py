@@ -6,13 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from common.errors import Ambiguous, AuthFailed, ProviderError, RateLimited, Rejected, Transient
-from common.settings import Service
+from common.errors import Ambiguous, AuthFailed, BadInput, ProviderError, RateLimited, Rejected, Transient
+from common.services import Outside
 from providers.deadline import Deadline, TimedBackend
 
 Answer = TypeVar("Answer")
@@ -44,15 +45,24 @@ class _Pace:
 
 
 @cache
-def trusted() -> ssl.SSLContext:
-    """The authorities that we trust, as httpx does; to read them takes longer than a call."""
-    return httpx.create_ssl_context()
+def trusted(ca_bundle: Path | None = None) -> ssl.SSLContext:
+    """The authorities that we trust, as httpx does, or those of a PEM file; to read them takes longer than a
+    call."""
+    if ca_bundle is None:
+        return httpx.create_ssl_context()
+    try:
+        context = ssl.create_default_context(cafile=str(ca_bundle.expanduser()))
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"the CA bundle {ca_bundle} cannot be used: {type(error).__name__}") from None
+    # A server that forgets to send its intermediate certificate is trusted by that one in the file.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
-def client(service: Service) -> httpx.Client:
+def client(service: Outside, *, ca_bundle: Path | None = None) -> httpx.Client:
     """A client for one service; redirects are not followed (a token must not travel to another host)."""
     opened = httpx.Client(
-        verify=trusted(),
+        verify=trusted(ca_bundle),
         timeout=httpx.Timeout(service.read_timeout, connect=service.connect_timeout, pool=POOL_SECONDS),
         limits=httpx.Limits(
             max_connections=64, max_keepalive_connections=IDLE, keepalive_expiry=IDLE_SECONDS

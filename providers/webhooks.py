@@ -1,8 +1,6 @@
 """Sending an event to a client's endpoint: signed after Standard Webhooks, and only to the open internet.
 
-Whoever names an endpoint decides what this machine connects to, so the address is checked where it is used:
-each connection resolves the name once, refuses it if any of its addresses is internal, and goes to the very
-address that was checked. TLS is verified against the name all the same.
+Whoever names an endpoint decides what this machine connects to, so each connection goes through the guard.
 Specification: https://github.com/standard-webhooks/standard-webhooks (1.0.0), read 2026-11-25.
 """
 
@@ -12,10 +10,10 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import httpcore
 import httpx
@@ -25,40 +23,21 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from common import clock
 from common.errors import BadInput
 from common.settings import settings
-from providers import http
-from providers.deadline import Deadline, Timed
+from providers import guard, http
+from providers.deadline import Deadline
+from providers.guard import Guard, Resolver, Unfit
+from providers.guard import is_allowed as is_allowed  # where an event may go
 
 CONNECT_SECONDS = 3.0  # to each address of the name
 READ_SECONDS = 10.0
 TOTAL_SECONDS = 15.0  # of one attempt, however slowly the answer drips; less than the lease of an event
 MOST_READ = 16 * 1024  # bytes of an answer's body, of which only the status counts
-MOST_ADDRESSES = 4  # of one name that are tried
 LONGEST_URL = 2048
 _TIMEOUTS = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": CONNECT_SECONDS}
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Resolver = Callable[..., Sequence[tuple[Any, ...]]]  # socket.getaddrinfo, or one like it
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*{_LABEL}")
 _ENDS_AS_ADDRESS = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")  # 127.1, 2130706433, 0x7f.1: resolvers read them
-_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-# In IPv6 only this: an IPv4 address mapped (::ffff:0:0/96) or translated (64:ff9b::/96) could be internal.
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-# Where Python says "global" and no event may go: IANA's special-purpose registries, read 2026-11-25, and the
-# public address under which each Azure machine finds its host's own services.
-_NEVER = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "192.0.0.0/24",
-        "192.88.99.0/24",
-        "224.0.0.0/4",
-        "168.63.129.16/32",
-        "2001::/23",
-        "2002::/16",
-        "3fff::/20",
-    )
-)
 
 
 def checked_url(url: str) -> str:
@@ -96,20 +75,7 @@ def _is_fit_host(host: str, is_sandbox: bool) -> bool:
     except ValueError:
         is_name = _NAME.fullmatch(host) is not None and _ENDS_AS_ADDRESS.fullmatch(host) is None
         return is_name and ("." in host or is_sandbox)
-    return is_sandbox and _is_loopback(address)
-
-
-def _is_loopback(address: Address) -> bool:
-    return any(address in network for network in _LOOPBACK)
-
-
-def is_allowed(address: Address) -> bool:
-    """Whether an event may go there: to the open internet, and in the sandbox to this machine itself."""
-    if _is_loopback(address):
-        return settings().env == "sandbox"
-    if address.version == 6 and address not in _GLOBAL_UNICAST:
-        return False
-    return address.is_global and not any(address in network for network in _NEVER)
+    return is_sandbox and guard.is_loopback(address)
 
 
 def signed(secrets: Sequence[str], event_id: str, at: datetime, content: str) -> dict[str, str]:
@@ -152,7 +118,7 @@ class Sender:
     def __init__(self, resolve: Resolver = socket.getaddrinfo, tls: ssl.SSLContext | None = None) -> None:
         self._time = Deadline()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls or http.trusted(), max_connections=1, network_backend=_Guard(resolve, self._time)
+            ssl_context=tls or http.trusted(), max_connections=1, network_backend=Guard(resolve, self._time)
         )
 
     def __enter__(self) -> "Sender":
@@ -231,63 +197,6 @@ def _seconds(text: str) -> float:
 
 def _in_our_words(error: Exception) -> str:
     """Why there is no answer. Never a library's own text: it could name an address."""
-    if isinstance(error, _Unfit):
+    if isinstance(error, Unfit):
         return str(error)
     return "cannot be reached" if isinstance(error, httpcore.ConnectError) else "broke off its answer"
-
-
-class _Unfit(httpcore.ConnectError):
-    """There is no connection, and why, in our own words."""
-
-
-class _Guard(httpcore.NetworkBackend):
-    """Connects where the name leads to, if that is allowed. The resolver keeps to time limits of its own."""
-
-    def __init__(self, resolve: Resolver, attempt: Deadline) -> None:
-        self._resolve = resolve
-        self._attempt = attempt
-        self._tcp = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        failure: Exception = _Unfit("has a name that is not found")
-        for address in self._checked_addresses(host, port)[:MOST_ADDRESSES]:
-            try:
-                seconds = self._attempt.at_most(timeout)
-                # An address, no name: nothing is resolved a second time.
-                stream = self._tcp.connect_tcp(str(address), port, seconds, local_address, socket_options)
-                return _Timed(stream, self._attempt)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-    def _checked_addresses(self, host: str, port: int) -> list[Address]:
-        """All addresses of the name. One that is not allowed is enough to refuse them all."""
-        try:
-            found = self._resolve(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return []
-        addresses = [ipaddress.ip_address(one[4][0]) for one in found]
-        if not all(map(is_allowed, addresses)):
-            raise _Unfit("has a name that leads to an internal address")
-        return list(dict.fromkeys(addresses))
-
-
-class _Timed(Timed):
-    """A connection whose every step keeps to the time of the whole attempt, and says why TLS failed."""
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        try:
-            return super().start_tls(ssl_context, server_hostname, timeout)
-        except httpcore.ConnectError as error:
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                raise _Unfit("shows no valid certificate") from None
-            raise _Unfit("does not speak TLS as it should") from None

@@ -20,6 +20,9 @@ def expected_by(found: ReconciliationException) -> date | None:
 
     None where a line is there already: then nothing more is to come.
     """
+    if found.is_payout:
+        due_on = found.expected.get("due_on")
+        return date.fromisoformat(due_on) if due_on and found.class_ in AWAITED else None
     paid_at = found.expected.get("at")
     if found.class_ not in AWAITED or paid_at is None:
         return None

@@ -35,9 +35,12 @@ AREAS = (
     "linkedin",
     "europass",
     "learners",
+    "persons",
 )
 _VERBS = ("read", "write")
-SCOPES = ("*", *AREAS, *(f"{area}:{verb}" for area in AREAS for verb in _VERBS))
+# To see a whole NIK: no other scope includes it, not even `*`. It is given to who needs it, by its name.
+REVEAL = "persons:reveal"
+SCOPES = ("*", *AREAS, *(f"{area}:{verb}" for area in AREAS for verb in _VERBS), REVEAL)
 RATE_PER_MINUTE = 30_000
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -50,7 +53,10 @@ Refusal = Literal["unknown", "expired", "revoked"]
 
 
 def _rights(scope: str) -> frozenset[tuple[str, str]]:
-    """What a scope allows, as pairs of area and verb. `write` includes `read`, an area alone is both."""
+    """What a scope allows, as pairs of area and verb. `write` includes `read`, an area alone is both;
+    `reveal` is neither."""
+    if scope == REVEAL:
+        return frozenset({("persons", "reveal")})
     if scope == "*":
         return frozenset((area, verb) for area in AREAS for verb in _VERBS)
     area, _, verb = scope.partition(":")

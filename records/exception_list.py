@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from common import clock
 from records.classes import NO_EXCEPTION
-from records.exceptions import ReconciliationException
+from records.exceptions import ReconciliationException, is_of_type
 
 Order = Literal["risk", "age"]
 # Days since the business day, from and to; what is older than the last has a bucket of its own.
@@ -22,11 +22,12 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Filter:
-    """Which exceptions. state: one of exceptions.STATES, None for all. What is awaited with the next report
-    (`timing`) is no exception yet and is left out, unless its class is asked for. since, until: business
-    days, both included; bucket: one of BUCKETS; min_risk_minor: at least so much money."""
+    """Which exceptions. type, state: one of exceptions.TYPES and STATES, None for all. What is awaited with
+    the next report (`timing`) is no exception yet and is left out, unless its class is asked for. since,
+    until: business days, both included; bucket: one of BUCKETS; min_risk_minor: at least so much money."""
 
     gateway: str | None = None
+    type: str | None = None
     class_: str | None = None
     state: str | None = "open"
     since: date | None = None
@@ -86,16 +87,16 @@ def place(found: ReconciliationException, order: Order) -> Place:
 def ageing(session: Session, today: date | None = None) -> list[Age]:
     """Open exceptions by gateway and age, `timing` left out; every bucket of a gateway that has any."""
     today = today or clock.business_date(clock.now())
-    days = sa.cast(today, sa.Date) - _E.business_date
-    bucket = sa.case(
-        *((days <= most, name) for name, (_, most) in BUCKETS.items() if most is not None), else_="older"
-    )
+    # By day, not by bucket: which bucket a day is in is asked once for each day and not for each exception.
     rows = session.execute(
-        sa.select(_E.gateway, bucket, sa.func.count(), sa.func.sum(_E.risk_minor))
+        sa.select(_E.gateway, _E.business_date, sa.func.count(), sa.func.sum(_E.risk_minor))
         .where(_E.state == "open", _E.class_.not_in(NO_EXCEPTION))
-        .group_by(_E.gateway, bucket)
+        .group_by(_E.gateway, _E.business_date)
     )
-    found = {(gateway, name): (count, int(risk)) for gateway, name, count, risk in rows}
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for gateway, day, count, risk in rows:
+        before = found.get((gateway, name := _bucket((today - day).days)), (0, 0))
+        found[gateway, name] = (before[0] + count, before[1] + int(risk))
     gateways = sorted({gateway for gateway, _ in found})
     return [Age(one, name, *found.get((one, name), (0, 0))) for one in gateways for name in BUCKETS]
 
@@ -106,11 +107,17 @@ def age_days(found: ReconciliationException, today: date | None = None) -> int:
     return max(0, ((until or today or clock.business_date(clock.now())) - found.business_date).days)
 
 
+def _bucket(days: int) -> str:
+    return next((name for name, (_, most) in BUCKETS.items() if most is not None and days <= most), "older")
+
+
 def _conditions(which: Filter) -> list[Any]:
     found: list[Any] = []
     for column, value in ((_E.gateway, which.gateway), (_E.state, which.state), (_E.class_, which.class_)):
         if value is not None:
             found.append(column == value)
+    if which.type is not None:
+        found.append(is_of_type(which.type))
     if which.class_ is None:
         found.append(_E.class_.not_in(NO_EXCEPTION))
     since, until = which.since, which.until

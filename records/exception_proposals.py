@@ -7,9 +7,9 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from records import hand_match, refund_charges, second_charge
+from records import hand_match, payout_match, refund_charges, second_charge
 from records.calendar import AWAITED
-from records.exceptions import NotPossible, ReconciliationException
+from records.exceptions import NotPossible, ReconciliationException, is_of_type
 from records.payment import Payment
 
 NEAR = timedelta(days=7)  # a line and the payment that it is are seldom further apart
@@ -35,6 +35,8 @@ def proposals(session: Session, found: ReconciliationException) -> list[Proposal
     going_back = refund_charges.of_exceptions(session, [found.id]).get(found.id)
     if found.state != "open" or (going_back is not None and going_back.status != "refused"):
         return []
+    if found.is_payout:
+        return [_match_of(*pair) for pair in payout_match.candidates(session, found)]
     if second_charge.is_one(found):
         return list(_for_second_charge(session, found))
     if found.class_ == "missing_in_ledger" and not found.is_refund:
@@ -89,7 +91,7 @@ def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
             _E.state == "open",
             _E.business_date.between(found.business_date - NEAR, found.business_date + NEAR),
             _E.class_.in_(AWAITED if is_line else ("missing_in_ledger",)),
-            _E.is_refund.is_(False),
+            is_of_type("payment"),
             (_E.ledger_minor if is_line else _E.report_minor) == minor,
             theirs.astext == found.currency,
         )
@@ -107,3 +109,14 @@ def _pairs(session: Session, found: ReconciliationException) -> list[Proposal]:
         }
         made.append(Proposal("match", minor or 0, found.currency, why, target))
     return made
+
+
+def _match_of(entry: ReconciliationException, payout: ReconciliationException) -> Proposal:
+    return Proposal(
+        "match",
+        entry.report_minor or 0,
+        entry.currency,
+        f"the entry of the bank of {entry.business_date} and the payout {payout.reference}, which it lacks, "
+        "are of the same money",
+        {"exception_id": str(entry.id), "payout": payout.reference or ""},
+    )

@@ -21,12 +21,14 @@ from records.exceptions import ExceptionEvent, NotPossible, ReconciliationExcept
 
 
 class ExceptionRequest(Base):
-    """One question. to_state: `written_off` or `matched`; payment_id: which payment the line is."""
+    """One question. to_state: `written_off` or `matched`; then payment_id: which payment the line is, or
+    payout: which payout the entry of the bank is."""
 
     __tablename__ = "exception_requests"
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
     to_state: Mapped[str] = mapped_column(sa.Text)
     payment_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("payments.id"))
+    payout: Mapped[str | None] = mapped_column(sa.Text)
 
 
 class ExceptionRequestItem(Base):
@@ -65,6 +67,7 @@ def ask(
     *,
     requested_by: str,
     payment_id: UUID | None = None,
+    payout: str | None = None,
     summary: str | None = None,
 ) -> Approval:
     """Put one question about these exceptions, each with its reason; their histories say so.
@@ -78,7 +81,7 @@ def ask(
             f"Exception {first} waits for a second person's word already: {one.requested_by} asked to have "
             f"it {one.to_state.replace('_', ' ')}. Have approval {one.approval_id} decided first"
         )
-    made = ExceptionRequest(to_state=to_state, payment_id=payment_id)
+    made = ExceptionRequest(to_state=to_state, payment_id=payment_id, payout=payout)
     session.add(made)
     session.flush()
     at_risk, currency = sum(found.risk_minor for found, _ in wanted), wanted[0][0].currency

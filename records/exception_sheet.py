@@ -5,16 +5,19 @@ that names each wrong row, why, and what to do. Rows whose two columns are empty
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from common import money
-from common.tables import columns_of, neutral, open_table
+from common.tables import Batch, columns_of, neutral, open_table
 from records import exception_list, exception_requests, exception_work, hand_match, refund_charges
 from records.calendar import expected_by
 from records.exception_list import Filter, Order
@@ -47,6 +50,14 @@ class Row:
     cells: dict[str, str]
     formulas: frozenset[str] = frozenset()
     broken: str = ""  # why it is no row of this sheet at all
+
+
+@dataclass
+class Sheet:
+    """An uploaded sheet. rows: how many it has; filled: those to be worked, or with something wrong."""
+
+    rows: int = 0
+    filled: list[Row] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,7 @@ def _row(found: ReconciliationException) -> dict[str, Any]:
         "gateway": found.gateway,
         "business_date": found.business_date.isoformat(),
         "class": found.class_,
-        "type": "refund" if found.is_refund else "payment",
+        "type": found.type,
         "reference": found.reference or "",
         "gateway_reference": found.gateway_reference or "",
         "ledger_amount": found.ledger_minor,
@@ -116,36 +127,42 @@ def as_texts(row: dict[str, Any]) -> list[str]:
     ]
 
 
-def read(path: Path, name: str, scratch: Path) -> list[Row]:
-    """The rows of an uploaded CSV or XLSX; raises UnusableFile where it is no such sheet."""
+def read(path: Path, name: str, scratch: Path) -> Sheet:
+    """What an uploaded CSV or XLSX has; raises UnusableFile where it is no such sheet."""
     table = open_table(path, name, required=[{one} for one in NEEDED], size_limit=LARGEST, scratch=scratch)
     places = columns_of(table, {one: {one} for one in NEEDED})
     formulas = formula_cells(path, name) if table.sheet is not None else set()
-    found = []
+    sheet = Sheet()
     for batch in table.batches():
-        cells = [batch.columns[places[one]].to_pylist() for one in NEEDED]
-        for line, *texts in zip(batch.lines.tolist(), *cells, strict=True):
-            held = frozenset(one for one in NEEDED if (line, places[one]) in formulas)
-            found.append(Row(line, dict(zip(NEEDED, (text.strip() for text in texts), strict=True)), held))
-        found += [Row(one.line, {}, broken=one.reason) for one in batch.rejected]
-    return sorted(found, key=lambda row: row.number)
+        sheet.rows += len(batch.lines) + len(batch.rejected)
+        sheet.filled += [Row(one.line, {}, broken=one.reason) for one in batch.rejected]
+        sheet.filled += _filled(batch, places, formulas)
+    sheet.filled.sort(key=lambda row: row.number)
+    return sheet
 
 
-def apply(session: Session, uploaded: Iterable[Row], *, by: str, dry_run: bool = False) -> Report:
+def _filled(batch: Batch, places: dict[str, int], formulas: set[tuple[int, int]]) -> Iterator[Row]:
+    """The rows of which one of the columns to fill is not empty; of a large sheet these are often few."""
+    with_formula = [line for line, place in formulas if place in (places["action"], places["reason"])]
+    filled = np.isin(batch.lines, with_formula)
+    for name in ("action", "reason"):
+        empty = pc.equal(pc.utf8_trim_whitespace(batch.columns[places[name]]), "")
+        filled |= ~empty.to_numpy(zero_copy_only=False)
+    cells = [batch.columns[places[one]].filter(pa.array(filled)).to_pylist() for one in NEEDED]
+    for line, *texts in zip(batch.lines[filled].tolist(), *cells, strict=True):
+        held = frozenset(one for one in NEEDED if (line, places[one]) in formulas)
+        yield Row(line, dict(zip(NEEDED, (text.strip() for text in texts), strict=True)), held)
+
+
+def apply(session: Session, uploaded: Sheet, *, by: str, dry_run: bool = False) -> Report:
     """Work the filled rows, all of them or none; with `dry_run` none, but say what would be.
 
     Raises approval.NobodyNamed. A report with faults means that nothing was done.
     """
     actor = exception_work.named(by)
-    report = Report(dry_run=dry_run)
-    filled = []
-    for row in uploaded:
-        report.rows += 1
-        if row.broken or row.cells["action"] or row.cells["reason"] or row.formulas & {"action", "reason"}:
-            filled.append(row)
-    report.filled = len(filled)
+    report = Report(rows=uploaded.rows, filled=len(uploaded.filled), dry_run=dry_run)
     with session.begin_nested() as tried:
-        _work(session, _fit(session, filled, report), actor, report)
+        _work(session, _fit(session, uploaded.filled, report), actor, report)
         report.faults.sort(key=lambda fault: fault.row)
         if report.faults or dry_run:
             tried.rollback()

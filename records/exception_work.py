@@ -22,6 +22,7 @@ from records import (
     exceptions,
     hand_match,
     payment,
+    payout_match,
     refund_charges,
     second_charge,
 )
@@ -78,19 +79,25 @@ def resolve(
     by: str,
     reason: str,
     payment_id: UUID | None = None,
+    payout: str | None = None,
 ) -> Outcome:
     """End one exception, or ask a second person whether it may be ended so.
 
-    action: one of ACTIONS but `refund`, which asks a gateway (checkout.resolve); payment_id: for `match`, the
-    payment that the line is. Raises NotOpen, NotPossible (with AwaitsApproval), approval.NobodyNamed.
+    action: one of ACTIONS but `refund`, which asks a gateway (checkout.resolve); for `match` payment_id is
+    the payment that the line is, or payout names the payout that an entry of the bank is. Raises NotOpen,
+    NotPossible (with AwaitsApproval), approval.NobodyNamed.
     """
     actor, reason = named(by), checked_reason(reason)
     if action not in ACTIONS or action == "refund":
         raise NotPossible(f"There is no action {action!r}; there are {', '.join(ACTIONS)}")
-    if (action == "match") != (payment_id is not None):
-        raise NotPossible("A match names the payment that the line is, and nothing else does")
+    if (action == "match") + (payment_id is not None) + (payout is not None) not in (0, 2):
+        raise NotPossible("A match names the payment that the line is, or the payout; nothing else does")
     found = exceptions.open_one(session, exception_id)
     refuse_while_given_back(session, [found.id])
+    if action == "match" and found.is_payout != (payout is not None):
+        raise NotPossible(
+            "An entry of the bank is matched with a payout, and a line of a report with a payment"
+        )
     if action == "explain":
         exceptions.move(session, found.id, "explained", actor=actor, reason=reason)
     elif action == "adopt":
@@ -106,6 +113,8 @@ def resolve(
             found.state,
             exception_requests.ask(session, "written_off", [(found, reason)], requested_by=actor),
         )
+    elif payout is not None:
+        return _ask_for_payout_match(session, found, payout, actor, reason)
     else:
         return _ask_for_match(session, found, payment_id, actor, reason)
     return Outcome(found.id, found.state)
@@ -127,13 +136,27 @@ def _ask_for_match(
     return Outcome(found.id, found.state, asked, ours.id)
 
 
+def _ask_for_payout_match(
+    session: Session, entry: ReconciliationException, name: str, actor: str, reason: str
+) -> Outcome:
+    theirs = payout_match.fitting(session, entry, name)
+    summary = (
+        f"Match by hand {rupiah(entry.report_minor or 0)} at {entry.gateway}: the entry of the bank of "
+        f"{entry.business_date} is the payout {name}, due on {theirs.business_date}. {reason}"
+    )[:400]
+    asked = exception_requests.ask(
+        session, "matched", [(entry, reason)], requested_by=actor, payout=name, summary=summary
+    )
+    return Outcome(entry.id, entry.state, asked)
+
+
 def possible(found: ReconciliationException) -> list[str]:
     """What can be asked for here, as far as the exception alone can tell: the first of ACTIONS first."""
     if found.state != "open":
         return []
     refusals = {
         "write_off": refuse_write_off,
-        "match": hand_match.refuse_unfit_line,
+        "match": payout_match.refuse_unfit_entry if found.is_payout else hand_match.refuse_unfit_line,
         "adopt": hand_match.refuse_unadoptable,
         "refund": _refuse_refund,
     }
@@ -212,10 +235,14 @@ def decided(session: Session, asked: Approval) -> Decided:
             fit.append((found, item))
     if not fit:
         raise Overtaken(f"{done.left[0][1]}: refuse this one; what is still open can be asked for anew")
-    if request.payment_id is not None:
+    if request.to_state == "matched":
         ((found, item),) = fit
         try:
-            _match(session, found, item, request.payment_id, asked)
+            if request.payout is not None:
+                _match_payout(session, found, item, request.payout, asked)
+            else:
+                assert request.payment_id is not None
+                _match(session, found, item, request.payment_id, asked)
         except NotPossible as why:
             raise Overtaken(f"{why}: refuse this one") from None
     else:
@@ -263,6 +290,21 @@ def _match(
     )
     theirs = f"its line is {line.reference} of {line.business_date}, exception {line.id}: {why}"
     end_many(session, [(one, theirs) for one in its_own], "matched", asked.decided_by)
+
+
+def _match_payout(
+    session: Session, entry: ReconciliationException, item: ExceptionRequestItem, name: str, asked: Approval
+) -> None:
+    """The entry is that payout: both exceptions end, and every later run pairs them."""
+    assert asked.decided_by is not None
+    theirs = payout_match.fitting(session, entry, name)
+    payout_match.pair(session, entry, theirs)
+    why = f"{item.reason} (asked for by {asked.requested_by})"
+    ended = [
+        (entry, f"is the payout {name}: {why}"),
+        (theirs, f"the bank has it as the entry of {entry.business_date}, exception {entry.id}: {why}"),
+    ]
+    end_many(session, ended, "matched", asked.decided_by)
 
 
 def end_many(

@@ -13,6 +13,7 @@ from records.classes import CLASSES
 from records.db import Base
 
 _TIME = TIMESTAMP(timezone=True)
+TYPES = ("payment", "refund", "payout")
 STATES = (
     "open", "explained", "healed", "refunded", "matched", "written_off", "settled", "carried", "cleared",
 )  # fmt: skip
@@ -31,7 +32,11 @@ class NotPossible(Exception):
 
 
 class ReconciliationException(Base):
-    """One difference of one gateway's business day; keeps its identity over re-runs of the day."""
+    """One difference of one gateway's business day; keeps its identity over re-runs of the day.
+
+    Of a payout: of a bank day. `expected` is then what the reports say is due, `found` what the bank booked,
+    and subject_id with last_run_id names its row of payout_outcomes.
+    """
 
     __tablename__ = "reconciliation_exceptions"
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
@@ -43,6 +48,7 @@ class ReconciliationException(Base):
     )
     state: Mapped[str] = mapped_column(sa.Text, server_default="open")
     is_refund: Mapped[bool]
+    is_payout: Mapped[bool] = mapped_column(server_default=sa.false())
     subject_id: Mapped[UUID | None]
     reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
     gateway_reference: Mapped[str | None] = mapped_column(sa.Text(collation="C"))
@@ -60,6 +66,11 @@ class ReconciliationException(Base):
     closed_at: Mapped[datetime | None] = mapped_column(_TIME)
     # Money that it puts at risk, made by the database from the columns above (migration 0005 has the rule).
     risk_minor: Mapped[int] = mapped_column(sa.BigInteger, sa.FetchedValue())
+
+    @property
+    def type(self) -> str:
+        """What it is about: one of TYPES."""
+        return "payout" if self.is_payout else "refund" if self.is_refund else "payment"
 
     @property
     def currency(self) -> str:
@@ -118,10 +129,17 @@ def words(state: str) -> str:
     return {"matched": "matched by hand"}.get(state, state.replace("_", " "))
 
 
+def is_of_type(type: str) -> sa.ColumnElement[bool]:
+    """What is about a payment, a refund or a payout, for a query."""
+    e = ReconciliationException
+    return sa.and_(e.is_refund == (type == "refund"), e.is_payout == (type == "payout"))
+
+
 def search(
     session: Session,
     *,
     gateway: str | None = None,
+    type: str | None = None,
     business_date: date | None = None,
     run_id: UUID | None = None,
     state: str | None = "open",
@@ -141,6 +159,8 @@ def search(
     ):
         if value is not None:
             query = query.where(column == value)
+    if type is not None:
+        query = query.where(is_of_type(type))
     return list(session.scalars(query))
 
 

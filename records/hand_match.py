@@ -43,7 +43,7 @@ class HandMatch(Base):
 
 def refuse_unfit_line(line: ReconciliationException) -> None:
     """Raises NotPossible where the exception is no line of a payment that the gateway calls paid."""
-    if line.class_ != "missing_in_ledger" or line.is_refund:
+    if line.class_ != "missing_in_ledger" or line.type != "payment":
         raise NotPossible(
             "Only a payment's line that our ledger does not have can be paired: class missing_in_ledger"
         )

@@ -111,7 +111,8 @@ SELECT id, 'reconcile-payments', 'open', to_state, reason, %(run)s FROM gone"""
 _CLEARED: LiteralString = """
     SELECT id, 'cleared' AS to_state, 'the new version of the day no longer finds it' AS reason
     FROM reconciliation_exceptions
-    WHERE gateway = %(gateway)s AND business_date = %(day)s AND state = 'open' AND last_run_id <> %(run)s
+    WHERE gateway = %(gateway)s AND business_date = %(day)s AND NOT is_payout AND state = 'open'
+        AND last_run_id <> %(run)s
         AND NOT EXISTS (SELECT FROM refunds r WHERE r.exception_id = reconciliation_exceptions.id
             AND r.status NOT IN ('confirmed', 'refused'))"""
 
@@ -123,7 +124,7 @@ _SETTLED: LiteralString = """
              ELSE 'now an exception of ' || %(day)s::date || ': ' || o.class END AS reason
     FROM reconciliation_exceptions e
     JOIN {outcomes} o ON o.subject_id = e.subject_id
-    WHERE e.gateway = %(gateway)s AND e.business_date < %(day)s AND e.state = 'open'
+    WHERE e.gateway = %(gateway)s AND e.business_date < %(day)s AND e.state = 'open' AND NOT e.is_payout
       AND e.class <> 'duplicate_at_gateway' AND o.class <> 'duplicate_at_gateway'
     ORDER BY e.id, o.class DESC"""
 

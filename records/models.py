@@ -3,10 +3,15 @@
 from typing import Any
 
 from records.approval import Approval
+from records.audit import AuditLine
 from records.bank import BankCoverage, BankEntry, BankMalformedLine, BankStatement
 from records.charge import IdempotencyKey
 from records.client import ApiKey, Client
+from records.completion import Completion, CompletionCall, CompletionReport
 from records.console_session import ConsoleSession
+from records.credential import Achievement, Credential, CredentialEvent, OpenBadge
+from records.credential_check import CredentialCheck
+from records.credential_export import CredentialExport
 from records.db import Base
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -16,22 +21,38 @@ from records.hand_match import HandMatch
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent
 from records.payout import Payout, PayoutOutcome, PayoutRun
+from records.payout_match import PayoutMatch
 from records.payout_sums import SettledSum
+from records.person import Person
 from records.platform_events import PlatformEvent
 from records.process import ProcessRun
+from records.program import Program, ProgramEvent, ProgramVersion
 from records.reconciliation import Reconciliation
 from records.refund import Refund
+from records.service_gate import ServiceGate
+from records.signing_key import SigningKey
+from records.status_list import StatusList
+from records.training_centre import TrainingCentre
 
 __all__ = [
+    "Achievement",
     "ApiKey",
     "Approval",
+    "AuditLine",
     "BankCoverage",
     "BankEntry",
     "BankMalformedLine",
     "BankStatement",
     "Base",
     "Client",
+    "Completion",
+    "CompletionCall",
+    "CompletionReport",
     "ConsoleSession",
+    "Credential",
+    "CredentialCheck",
+    "CredentialEvent",
+    "CredentialExport",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",
@@ -40,17 +61,27 @@ __all__ = [
     "IdempotencyKey",
     "KeptFile",
     "Notification",
+    "OpenBadge",
     "Payment",
     "PaymentEvent",
     "Payout",
+    "PayoutMatch",
     "PayoutOutcome",
     "PayoutRun",
+    "Person",
     "PlatformEvent",
     "ProcessRun",
+    "Program",
+    "ProgramEvent",
+    "ProgramVersion",
     "Reconciliation",
     "ReconciliationException",
     "Refund",
+    "ServiceGate",
     "SettledSum",
+    "SigningKey",
+    "StatusList",
+    "TrainingCentre",
 ]
 
 

@@ -13,8 +13,10 @@ from sqlalchemy.dialects.postgresql import ENUM, JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import money
-from records.classes import CLASSES, NO_EXCEPTION
+from records.classes import CLASSES
 from records.db import Base
+from records.exceptions import ReconciliationException
+from records.reconciliation import exceptions_open
 
 _CLASS = ENUM(*CLASSES, name="reconciliation_class", create_type=False)
 
@@ -95,7 +97,7 @@ def as_json(session: Session, run: PayoutRun) -> dict[str, Any]:
         "overlap_rows": run.overlap_rows,
         "sources": run.sources,
         "balanced": run.is_balanced,
-        "exceptions_open": sum(one.class_ not in NO_EXCEPTION for one in ordered),
+        "exceptions_open": exceptions_open(session, run.id),
         "version": run.version,
         "payouts": [one.details for one in ordered],
     }
@@ -109,6 +111,13 @@ def resource(payout: Payout) -> dict[str, Any]:
         "as_of": payout.as_of.isoformat(),
         "run_id": str(payout.last_run_id),
     }
+
+
+def evidence(session: Session, found: ReconciliationException) -> dict[str, Any] | None:
+    """Both sides of the payout that an exception is about, as its run found them; None for other types."""
+    if not found.is_payout:
+        return None
+    return session.get_one(PayoutOutcome, (found.last_run_id, found.subject_id)).details
 
 
 def search(

@@ -91,5 +91,26 @@ def combinations(worth: Mapping[int, int], total: int, size: int) -> list[tuple[
     return found
 
 
+_WHAT = {
+    "missing_payment": "the payment {names} is missing in it",
+    "missing_payment_but_not_its_fee": "the payment {names} is missing in it, its fee was taken all the same",
+    "missing_payments": "the payments {names} are missing in it",
+    "chargeback_not_taken_off": "the payment {names}, which was taken back, was not taken off",
+    "refund_not_taken_off": "the refund {names} was not taken off",
+    "repeated_line_paid": "the payment {names}, which the report lists twice, was paid twice",
+}
+
+
+def in_words(said: Mapping[str, Any] | None) -> str:
+    """An explanation as people read it; empty where there is none."""
+    if not said:
+        return ""
+    names = ", ".join(map(str, said["references"]))
+    if not said["is_unique"]:
+        more = " …" if said["lines"] > len(said["references"]) else ""
+        names = f"(one of {said['lines']:,} that are worth the same: {names}{more})"
+    return _WHAT[said["what"]].format(names=names)
+
+
 def _said(what: str, references: list[str], *, is_unique: bool, of: int) -> dict[str, Any]:
     return {"what": what, "is_unique": is_unique, "lines": of, "references": references}

@@ -4,7 +4,7 @@ A pure function of what is settled and what is booked. It goes through the bank'
 what is booked later never changes what an earlier day has paired, and the order of the input means nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -60,29 +60,53 @@ def pair(
     booked: Sequence[Booked],
     until: date,
     is_covered: Callable[[date], bool],
+    by_hand: Mapping[UUID, str] | None = None,
 ) -> list[Pairing]:
     """Give every payout and every entry up to the day `until` exactly one class.
 
     is_covered: whether a bank statement tells of a day; where none does, nothing is missing yet.
+    by_hand: entries that people have matched, each with the key of its payout, which no other entry pays.
     """
     open_ = {one.key: one for one in expected}
+    kept = {key: open_.pop(key) for key in (by_hand or {}).values() if key in open_}
     known: set[str] = set()  # references that an entry has had
     found: list[Pairing] = []
     entries = sorted((one for one in booked if one.booked_on <= until), key=_by_content)
     for day, of_day in groupby(entries, key=lambda one: one.booked_on):
-        todays = _without_duplicates(list(of_day), open_, known, found)
+        todays = _without_matched(list(of_day), by_hand or {}, kept, known, found)
+        todays = _without_duplicates(todays, open_, known, found)
         for step in (_by_reference, _by_amount, _by_due_day):
             for payout, entry in step(todays, open_, day):
                 found.append(_paired(payout, entry))
                 todays.remove(entry)
                 del open_[payout.key]
         found += [Pairing("missing_in_ledger", booked=entry) for entry in todays]
-    found += [_unpaid(one, until, is_covered) for one in open_.values()]
+    found += [_unpaid(one, until, is_covered) for one in (*open_.values(), *kept.values())]
     return found
 
 
 def _by_content(entry: Booked) -> tuple[date, str, int, str, tuple[str, int]]:
     return (entry.booked_on, entry.reference or "", entry.amount_minor, entry.currency, entry.rank)
+
+
+def _without_matched(
+    todays: list[Booked],
+    by_hand: Mapping[UUID, str],
+    kept: dict[str, Expected],
+    known: set[str],
+    found: list[Pairing],
+) -> list[Booked]:
+    """What people have matched is paired before all else."""
+    left = []
+    for entry in todays:
+        payout = kept.pop(by_hand.get(entry.id, ""), None)
+        if payout is None:
+            left.append(entry)
+            continue
+        found.append(_paired(payout, entry))
+        if entry.reference is not None:
+            known.add(entry.reference)
+    return left
 
 
 def _without_duplicates(

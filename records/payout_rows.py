@@ -95,6 +95,7 @@ def row_of(
         "bank": _banks_side(entry, bank) if entry else None,
         "difference": None,
         "explanation": None,
+        "unreadable": None,
     }
     if payout and pairing.class_ == "missing_at_gateway":
         lines = [line.line_no for line in bank.unreadable if line.booked_on == payout.due_on]
@@ -130,7 +131,8 @@ def row_of(
 
 def unreadable_row(gateway: str, line: BankMalformedLine, bank: BankSide) -> Row:
     """A line that cannot be read, and why; it counts 0."""
-    where = f"{bank.statements[line.statement_id].name}, line {line.line_no}"
+    statement = bank.statements[line.statement_id].name
+    where = f"{statement}, line {line.line_no}"
     column = f"{line.column_name}: " if line.column_name else ""
     details = {
         "gateway": gateway,
@@ -142,6 +144,13 @@ def unreadable_row(gateway: str, line: BankMalformedLine, bank: BankSide) -> Row
         "bank": None,
         "difference": None,
         "explanation": None,
+        "unreadable": {
+            "column": line.column_name,
+            "seen": line.seen,
+            "reason": line.reason,
+            "statement": statement,
+            "line": line.line_no,
+        },
         "day": line.booked_on.isoformat(),
     }
     identity = _identity(gateway, "line", line.identity, line.copy)

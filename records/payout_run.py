@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from common import money
 from common.errors import BadInput
 from common.settings import PayoutPlan, settings
-from records import payout_rows, payout_sums
+from records import payout_exceptions, payout_match, payout_rows, payout_sums
 from records.bank import BankEntry
 from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES
 from records.payout import Payout, PayoutOutcome, PayoutRun
@@ -33,7 +33,8 @@ def reconcile(session: Session, gateway: str, first_day: date, last_day: date) -
         name = f"JEMBATAN_{gateway.upper()}__PAYOUT__PATTERN"
         raise BadInput(f"{gateway} has no payouts: set {name} to what its bank entries say")
     session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-    session.execute(sa.text("LOCK TABLE payout_runs IN SHARE ROW EXCLUSIVE MODE"))  # one run at a time
+    # One run at a time; and nobody ends an exception between the snapshot and its own update.
+    session.execute(sa.text("LOCK TABLE payout_runs, reconciliation_exceptions IN EXCLUSIVE MODE"))
     since = first_day - LOOK_BACK
     fee_minor = int(plan.transfer_fee * money.MINOR_PER_UNIT)
     expected = payout_sums.settled(session, gateway, since, last_day, fee_minor)
@@ -43,6 +44,7 @@ def reconcile(session: Session, gateway: str, first_day: date, last_day: date) -
         [payout_rows.booked(entry, plan) for entry in bank.entries.values()],
         last_day,
         bank.is_covered,
+        payout_match.by_hand(session, gateway),
     )
     scope, rows = [], []
     for one in pairings:
@@ -58,6 +60,7 @@ def reconcile(session: Session, gateway: str, first_day: date, last_day: date) -
     run.overlap_rows = sum(entry.seen - 1 for entry in booked)
     _prove(session, run, scope, booked, len(bank.unreadable))
     _know(session, run, rows)
+    payout_exceptions.record(session, run.id, gateway)
     return run
 
 

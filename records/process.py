@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -75,6 +76,12 @@ def request_many(
     )
     found = sa.select(ProcessRun).where(ProcessRun.process == process, ProcessRun.key.in_(wanted))
     return {run.key: run for run in session.scalars(found)}
+
+
+def of_flow_run(session: Session, process: str, flow_run_id: UUID) -> ProcessRun | None:
+    """The run of a process that this flow run opened, if it did."""
+    wanted = sa.select(ProcessRun).filter_by(process=process, flow_run_id=flow_run_id)
+    return session.scalars(wanted.order_by(ProcessRun.created_at)).first()
 
 
 def start(session: Session, run_id: UUID, flow_run_id: UUID | None) -> ProcessRun:
@@ -154,17 +161,31 @@ def claim_due(
     )
 
 
-def claim_batch(session: Session, name: str, at: datetime, limit: int) -> list[ProcessRun]:
+def claim_batch(
+    session: Session, name: str, at: datetime, limit: int, *, in_order: bool = False
+) -> list[ProcessRun]:
     """Runs of one process that go into one flow run now, locked for the caller; other relays skip them.
 
     A full batch goes at once. Fewer wait while a batch that was just handed over has not begun: what is asked
-    for meanwhile gathers, and a burst does not become a flow run for each.
+    for meanwhile gathers, and a burst does not become a flow run for each. in_order: nothing goes while an
+    earlier batch has not ended.
     """
+    if in_order:
+        one_goes = sa.exists().where(
+            ProcessRun.process == name,
+            sa.or_(
+                ProcessRun.state == "running",
+                sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_not(None)),
+            ),
+        )
+        lock = sa.select(sa.func.pg_try_advisory_xact_lock(_lock_key(f"batches of {name}")))
+        if not session.scalar(lock) or session.scalar(sa.select(one_goes)):
+            return []
     due = list(
         session.scalars(
             sa.select(ProcessRun)
             .where(ProcessRun.process == name, _is_due(at))
-            .order_by(ProcessRun.created_at)
+            .order_by(ProcessRun.created_at, ProcessRun.id)
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
@@ -201,6 +222,63 @@ def start_batch(session: Session, run_ids: Collection[UUID], flow_run_id: UUID |
         run.started_at = clock.now()
         run.next_attempt_at = run.ended_at = None
     return runs
+
+
+def put_off(
+    session: Session, names: Collection[str], until: datetime, error: dict[str, str], mended: Collection[str]
+) -> None:
+    """Let all that is due or will be before `until` wait until then, in one statement.
+
+    names: of processes; mended: types of errors that wait for the same. What another session holds stays.
+    """
+    waits_for_the_same = sa.and_(
+        ProcessRun.state == "waiting",
+        ProcessRun.next_attempt_at < until,
+        ProcessRun.error["type"].astext.in_(mended),
+    )
+    is_new = sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None))
+    found = (
+        sa.select(ProcessRun.id)
+        .where(ProcessRun.process.in_(names), sa.or_(is_new, waits_for_the_same))
+        .with_for_update(skip_locked=True)
+    )
+    session.execute(
+        sa.update(ProcessRun)
+        .where(ProcessRun.id.in_(found))
+        .values(state="waiting", next_attempt_at=until, error=error, submitted_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@dataclass(frozen=True)
+class End:
+    """How an attempt of one run ended: for good, or until its next attempt."""
+
+    run_id: UUID
+    state: str
+    outcome: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    until: datetime | None = None
+
+
+def end_all(session: Session, ends: Collection[End]) -> None:
+    """End many attempts in one go; the caller works these runs alone. As `finish` and `wait` do for one."""
+    now = clock.now()
+    rows = [
+        {
+            "id": one.run_id,
+            "state": one.state,
+            "outcome": one.outcome,
+            "error": one.error,
+            "next_attempt_at": one.until,
+            "ended_at": now if one.state in ENDED else None,
+            "submitted_at": None if one.state == "waiting" else now,
+            "lost_workers": 0,
+        }
+        for one in ends
+    ]
+    if rows:
+        session.execute(sa.update(ProcessRun), rows)
 
 
 def submitted(run: ProcessRun, flow_run_id: UUID) -> None:

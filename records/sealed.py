@@ -1,24 +1,31 @@
 """Encryption at rest: what is personal or secret is sealed before it is stored, with keys that rotate.
 
 `ENCRYPTION_KEYS` holds one or more Fernet keys, separated by commas or lines: the first seals, every one
-opens. In the sandbox a key is made on first use in the home's `keys/`.
+opens. A file of keys is read at each use, so that a new key counts at once. In the sandbox a key is made on
+first use in the home's `keys/`.
+
+Keyed hashes have keys of their own, made by whoever needs one first and kept sealed in the database: so every
+encryption key can be replaced and taken out, and what was hashed goes on being found.
 """
 
 import hashlib
 import hmac
 import json
 import os
+import secrets
 import threading
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from common.errors import BadInput
-from common.settings import secret_text, settings
+from common.settings import is_path, secret_text, settings
+from records.db import connection, database_url
 
 _OWN_FILE = "encryption.keys"
+_NO_KEY = "something stored was sealed with a key that JEMBATAN_ENCRYPTION_KEYS lacks"
 
 
 def seal(plain: bytes) -> bytes:
@@ -31,15 +38,7 @@ def unseal(sealed: bytes) -> bytes:
     try:
         return _keys(_key_text()).decrypt(sealed)
     except InvalidToken:
-        raise BadInput("something stored was sealed with a key that JEMBATAN_ENCRYPTION_KEYS lacks") from None
-
-
-def reseal(sealed: bytes) -> bytes:
-    """The same content under the newest key."""
-    try:
-        return _keys(_key_text()).rotate(sealed)
-    except InvalidToken:
-        raise BadInput("something stored was sealed with a key that JEMBATAN_ENCRYPTION_KEYS lacks") from None
+        raise BadInput(_NO_KEY) from None
 
 
 def seal_json(value: Any) -> bytes:
@@ -52,20 +51,104 @@ def unseal_json(sealed: bytes) -> Any:
     return json.loads(unseal(sealed))
 
 
-def keyed_hash(purpose: str, text: bytes) -> bytes:
-    """A hash that nobody can compute without the oldest key: equal texts are found, and cannot be guessed.
+def seal_anew(sealed: bytes) -> bytes | None:
+    """The same content under the newest key; None where that key has sealed it already. Raises BadInput."""
+    text = _key_text()
+    keys = _keys(text)
+    try:
+        _newest(text).decrypt(sealed)
+        return None
+    except InvalidToken:
+        pass
+    try:
+        return keys.rotate(sealed)
+    except InvalidToken:
+        raise BadInput(_NO_KEY) from None
 
-    The oldest key is the last of the list, so that hashes outlive a rotation that adds keys in front.
+
+def key_names() -> list[str]:
+    """Short names of the keys, the newest first: they tell keys apart and say nothing of them."""
+    return [hashlib.sha256(b"jembatan key " + key.encode()).hexdigest()[:8] for key in _split(_key_text())]
+
+
+def add_key() -> None:
+    """Put a new key before the others in the file of keys: from now on it seals.
+
+    Raises BadInput where the keys are not in a file that can be written.
     """
-    oldest = _split(_key_text())[-1].encode()
-    return hmac.digest(
-        hashlib.sha256(b"jembatan hash " + oldest).digest(), f"{purpose}:".encode() + text, "sha256"
-    )
+    configured = settings().encryption_keys.get_secret_value()
+    if configured and not is_path(configured):
+        raise BadInput(
+            "JEMBATAN_ENCRYPTION_KEYS holds the keys themselves: put the new one in front there, start all "
+            "parts again, then rotate"
+        )
+    text = _key_text()
+    file = Path(configured).expanduser() if configured else _own_file()
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made:
+            made.write(b"\n".join([Fernet.generate_key(), *(key.encode() for key in _split(text))]) + b"\n")
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise BadInput(f"the key file {file} cannot be written: {error.strerror}") from None
+
+
+HashKey = Literal["requests", "persons"]
+# Before there were keys of their own, hashes of requests were made with the oldest encryption key.
+_HAS_HASHES = b"""
+    SELECT EXISTS (SELECT FROM idempotency_keys)
+        OR EXISTS (SELECT FROM payments WHERE fingerprint IS NOT NULL)"""
+
+
+def keyed_hash(purpose: str, text: bytes, *, key: HashKey = "requests") -> bytes:
+    """A hash that nobody can compute without the key: equal texts are found, and cannot be guessed.
+
+    purpose: hashes of one kind mean nothing elsewhere. key: those of persons have one that was random from
+    its beginning; there are so few NIKs that a plain hash of one would be no secret at all.
+    """
+    return hmac.digest(_hash_key(database_url(), key), f"{purpose}:".encode() + text, "sha256")
+
+
+def make_hash_keys() -> None:
+    """Make the keys of hashes that nobody has needed yet: after that no encryption key is needed for them."""
+    for name in get_args(HashKey):
+        _hash_key(database_url(), name)
+
+
+@cache
+def _hash_key(_url: str, name: HashKey) -> bytes:
+    """The key of that name; whoever comes first makes it, the others take it."""
+    with connection() as db:
+        kept = db.execute(b"SELECT key FROM hash_keys WHERE name = %s", [name]).fetchone()
+        if kept is None:
+            is_older = name == "requests" and db.execute(_HAS_HASHES).fetchone() == (True,)
+            made = _of_oldest() if is_older else secrets.token_bytes(32)
+            db.execute(
+                b"INSERT INTO hash_keys (name, key) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [name, seal(made)],
+            )
+            kept = db.execute(b"SELECT key FROM hash_keys WHERE name = %s", [name]).fetchone()
+        assert kept is not None
+        return unseal(bytes(kept[0]))
+
+
+def _of_oldest() -> bytes:
+    return hashlib.sha256(b"jembatan hash " + _split(_key_text())[-1].encode()).digest()
 
 
 def _key_text() -> str:
     configured = secret_text(settings().encryption_keys)
-    return configured or _own_key(f"{settings().home}/keys/{_OWN_FILE}")
+    return configured or _own_key(_own_file())
+
+
+def _own_file() -> Path:
+    return settings().home / "keys" / _OWN_FILE
+
+
+@cache
+def _newest(text: str) -> Fernet:
+    return Fernet(_split(text)[0])
 
 
 @cache
@@ -82,12 +165,14 @@ def _split(text: str) -> list[str]:
     return text.replace(",", "\n").split()
 
 
-@cache
-def _own_key(path: str) -> str:
-    """The home's own key, made on first use: in the sandbox only, production names its keys."""
+def _own_key(file: Path) -> str:
+    """The home's own keys, the first made on first use: in the sandbox only, production names its keys."""
     if settings().env != "sandbox":
         raise BadInput("JEMBATAN_ENCRYPTION_KEYS is not set: production needs a key of its own")
-    file = Path(path)
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        pass
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as made:

@@ -1,8 +1,8 @@
-"""Which cells of a workbook hold a formula: readers give only the value that it last had."""
+"""Which cells of a workbook hold a formula or a number: readers give only the text of the value."""
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
@@ -14,18 +14,30 @@ _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationship
 _PLACE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 
 
-def formula_cells(path: Path, name: str) -> set[tuple[int, int]]:
+Place = tuple[int, int]
+
+
+def formula_cells(path: Path, name: str) -> set[Place]:
     """Row, counted from 1, and column, from 0, of each formula on the first sheet of an XLSX.
 
     path: a workbook that has been opened as one before. Raises UnusableFile where it is damaged all the same.
     """
+    return _cells(path, name, _has_formula)
+
+
+def number_cells(path: Path, name: str) -> set[Place]:
+    """As `formula_cells`: the cells that hold a number, dates among them, and so no more than 15 digits."""
+    return _cells(path, name, _is_number)
+
+
+def _cells(path: Path, name: str, fits: "Callable[[ElementTree.Element[str]], bool]") -> set[Place]:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_first_sheet(archive)) as sheet:
-            places = _with_formula(sheet)
+            places = _places(sheet, fits)
     except (KeyError, StopIteration, ElementTree.ParseError):
         raise UnusableFile(name, "the workbook is damaged or is no XLSX file") from None
     return {
-        (int(fits[2]), _column(fits[1])) for place in places if (fits := _PLACE.fullmatch(place)) is not None
+        (int(form[2]), _column(form[1])) for place in places if (form := _PLACE.fullmatch(place)) is not None
     }
 
 
@@ -44,12 +56,20 @@ def _tags(archive: zipfile.ZipFile, name: str, tag: str) -> list[dict[str, str]]
         return [dict(one.attrib) for _, one in _parsed(opened) if _is(one, tag)]
 
 
-def _with_formula(sheet: IO[bytes]) -> list[str]:
-    """The places of cells with a formula, such as `B7`; memory does not grow with the sheet."""
+def _has_formula(cell: "ElementTree.Element[str]") -> bool:
+    return any(_is(part, "f") for part in cell)
+
+
+def _is_number(cell: "ElementTree.Element[str]") -> bool:
+    return cell.get("t", "n") == "n" and any(_is(part, "v") for part in cell)
+
+
+def _places(sheet: IO[bytes], fits: "Callable[[ElementTree.Element[str]], bool]") -> list[str]:
+    """The places of cells that fit, such as `B7`; memory does not grow with the sheet."""
     places = []
     for _, one in _parsed(sheet):
         if _is(one, "c"):
-            if any(_is(part, "f") for part in one):
+            if fits(one):
                 places.append(one.get("r", ""))
             one.clear()
         elif _is(one, "row"):

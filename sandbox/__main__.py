@@ -30,7 +30,8 @@ def main() -> int:
     live = LiveBooks(chosen.journal)
     books = Books(seed=chosen.seed, size=chosen.size, since=chosen.since, live=live)
     provider_key = chosen.provider_key or generate_private_key(65537, 2048)
-    app = create_app(books, Merchant(chosen.client_key, provider_key, chosen.callback_base))
+    merchant = Merchant(chosen.client_key, provider_key, chosen.callback_base)
+    app = create_app(books, merchant, chosen.journal.path if chosen.journal else None)
     with contextlib.suppress(KeyboardInterrupt):
         server(app).run(sockets=[plug])
     return 0
@@ -58,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
         "--journal",
         type=_journal,
         default=None,
-        help="file that keeps the live charges over a restart; without it they are forgotten",
+        help="file that keeps the live charges over a restart; the other services keep their books in files "
+        "beside it. Without it all is forgotten",
     )
     parser.add_argument("--seed", type=int, default=1, help="other seed, other books")
     parser.add_argument("--size", type=_size, default=10_000, help="payments a day, all gateways")

@@ -1,16 +1,23 @@
 """The endpoints that no gateway has: the merchant's ledger to begin with, the truth, failures on demand."""
 
+from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, HTTPException, Response
 
 from sandbox.books import Books
-from sandbox.failures import Failure, Switchboard
-from sandbox.snap import SnapGate
+from sandbox.switchboard import Failure, Switchboard
 
 
-def router(books: Books, switchboard: Switchboard, gates: list[SnapGate]) -> APIRouter:
+class Tokens(Protocol):
+    """The tokens of one service."""
+
+    def end_all(self) -> None:
+        """Every token ends now, as if its time had passed."""
+
+
+def router(books: Books, switchboard: Switchboard, tokens: Iterable[Tokens]) -> APIRouter:
     """Everything under `/_sandbox`, and `/healthz`."""
     routes = APIRouter()
 
@@ -50,9 +57,9 @@ def router(books: Books, switchboard: Switchboard, gates: list[SnapGate]) -> API
         return switchboard.armed
 
     @routes.delete("/_sandbox/failures", status_code=204)
-    async def disarm() -> None:
-        """Let nothing fail any more."""
-        switchboard.armed = []
+    async def disarm(gateway: str | None = None) -> None:
+        """Let nothing fail any more, or nothing of one gateway."""
+        switchboard.disarm(gateway)
 
     @routes.get("/_sandbox/calls")
     async def calls() -> dict[str, dict[str, int]]:
@@ -60,10 +67,10 @@ def router(books: Books, switchboard: Switchboard, gates: list[SnapGate]) -> API
         return switchboard.counts()
 
     @routes.delete("/_sandbox/tokens", status_code=204)
-    def end_tokens() -> None:
-        """Every SNAP token ends now, as if 900 seconds had passed."""
-        for gate in gates:
-            gate.tokens.end_all()
+    async def end_tokens() -> None:
+        """Every token of every service ends now, as if its time had passed."""
+        for of_service in tokens:
+            of_service.end_all()
 
     @routes.get("/healthz")
     def healthz() -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The merchant's bank account: what the gateways pay out, with differences that are known.
 
-A gateway pays what the lines of its report are worth, on the next working day (Monday to Friday; what falls
-due together comes together). Which payout goes wrong, and how, follows from its day: every fourth is right,
-one lacks a payment, one comes a day late, and one is right with an unknown credit beside it.
+A gateway pays what the lines of its report are worth, on the next working day (Monday to Friday without the
+days on which banks are closed); what falls due together comes together. LinkAja's file names its payouts.
+Which payout goes wrong, and how, follows from its day: of the three that are due on one day one lacks a
+payment; others come a day late, or have an unknown credit beside them.
 """
 
 import hashlib
@@ -20,9 +21,26 @@ CURRENCY = "IDR"
 OPENING = 100_000_000_000
 DAILY_COSTS = 1_500_000
 UNKNOWN = 123_456_700
+NAMED = ("linkaja",)  # gateways whose report says which payout a line is in
 Kind = Literal["right", "payment_missing", "late", "unknown_credit"]
-KINDS: tuple[Kind, ...] = ("right", "payment_missing", "late", "unknown_credit")
+KINDS: tuple[Kind, ...] = (
+    "payment_missing", "late", "unknown_credit", "payment_missing", "right", "unknown_credit",
+)  # fmt: skip
 STATUSES = ("paid", "failed", "reversed")
+_LONGEST_PAUSE = 14  # days of the longest series of closed days that is thought of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which business days are paid out (none named: all), and when banks are closed besides weekends."""
+
+    since: date | None = None
+    days: frozenset[date] = frozenset()
+    closed: frozenset[date] = frozenset()
+
+    def has(self, day: date) -> bool:
+        """Whether the day is paid out."""
+        return (self.since is None or day >= self.since) and (not self.days or day in self.days)
 
 
 @dataclass(frozen=True)
@@ -36,40 +54,54 @@ class Booking:
 
 
 @dataclass(frozen=True)
+class Due:
+    """A payout before it is added up: its name, its business days, when it is due and when it comes."""
+
+    gateway: str
+    name: str
+    days: tuple[date, ...]
+    due_on: date
+    paid_on: date
+    kind: Kind
+
+
+@dataclass(frozen=True)
 class Payout:
     """What a gateway owes for some business days, what it pays, and when."""
 
-    gateway: str
-    due_on: date
+    due: Due
     owed: int
     paid: int
-    paid_on: date
-    kind: Kind
     missing_reference: str | None = None
 
     def bookings(self) -> Iterator[Booking]:
         """The payout itself, and the unknown credit that may stand beside it."""
-        name = f"{self.due_on:%Y%m%d}"
-        yield _booking(self.gateway, self.paid_on, self.paid, f"PO-{name}")
-        if self.kind == "unknown_credit":
-            yield _booking(self.gateway, self.paid_on, UNKNOWN, f"XX-{name}")
+        due = self.due
+        yield _booking(due.gateway, due.paid_on, self.paid, due.name)
+        if due.kind == "unknown_credit":
+            yield _booking(due.gateway, due.paid_on, UNKNOWN, due.name.replace("PO-", "XX-"))
 
 
-def next_working_day(day: date) -> date:
+def next_working_day(day: date, closed: frozenset[date] = frozenset()) -> date:
     """The day on which a business day is paid out, or on which a late payout comes."""
     day += timedelta(days=1)
-    while day.isoweekday() > 5:
+    while day.isoweekday() > 5 or day in closed:
         day += timedelta(days=1)
     return day
 
 
-def bookings(books: Books, first: date, last: date, since: date | None) -> list[Booking]:
+def payout_name(gateway: str, day: date) -> str:
+    """The payout that has the lines of that business day, as the gateway calls it."""
+    return f"PO-{next_working_day(day):%Y%m%d}-{gateway}"
+
+
+def bookings(books: Books, first: date, last: date, asked: Asked) -> list[Booking]:
     """The account's entries of these days, in the order of time; each day has a cost besides."""
     found = [
         booking
-        for payout in payouts(books, first - timedelta(days=4), last, since)
-        for booking in payout.bookings()
-        if first <= booking.day <= last
+        for due in _dues(books, last, asked)
+        if first <= due.paid_on <= last
+        for booking in _added_up(books, due).bookings()
     ]
     for number in range((last - first).days + 1):
         day = first + timedelta(days=number)
@@ -77,33 +109,20 @@ def bookings(books: Books, first: date, last: date, since: date | None) -> list[
     return sorted(found, key=lambda one: (one.day, one.reference))
 
 
-def payouts(books: Books, first: date, last: date, since: date | None) -> list[Payout]:
-    """The payouts that are due on these days, of business days from `since` on."""
-    found = []
-    for gateway in GATEWAYS:
-        for number in range((last - first).days + 1):
-            due_on = first + timedelta(days=number)
-            days = [due_on - timedelta(days=back) for back in range(1, 4)]
-            days = [day for day in days if next_working_day(day) == due_on and day >= (since or day)]
-            if worth := [one for day in days if books.has(day) for one in _worth(books, gateway, day)]:
-                found.append(_payout(gateway, due_on, worth))
-    return found
-
-
-def truth(books: Books, first: date, last: date, since: date | None) -> dict[str, Any]:
+def truth(books: Books, first: date, last: date, asked: Asked) -> dict[str, Any]:
     """What was put into the payouts that are due on these days, by gateway; counted up to the last day."""
     answer: dict[str, Any] = {}
+    due = [_added_up(books, one) for one in _dues(books, last, asked) if first <= one.due_on]
     for gateway in GATEWAYS:
         classes: dict[str, list[int]] = {}
-        of_gateway = [one for one in payouts(books, first, last, since) if one.gateway == gateway]
+        of_gateway = [one for one in due if one.due.gateway == gateway]
         for one in of_gateway:
-            if one.paid_on > last:
+            if one.due.paid_on > last:
                 _note(classes, "missing_at_gateway", one.owed, 0)
-            elif one.kind == "payment_missing":
-                _note(classes, "amount_mismatch", one.owed, one.paid)
-            else:
-                _note(classes, "matched", one.owed, one.paid)
-            if one.kind == "unknown_credit":
+                continue
+            name = "amount_mismatch" if one.due.kind == "payment_missing" else "matched"
+            _note(classes, name, one.owed, one.paid)
+            if one.due.kind == "unknown_credit":
                 _note(classes, "missing_in_ledger", 0, UNKNOWN)
         answer[gateway] = {
             "classes": {
@@ -116,9 +135,10 @@ def truth(books: Books, first: date, last: date, since: date | None) -> dict[str
             },
             "payouts": [
                 {
-                    "due_on": one.due_on.isoformat(),
-                    "paid_on": one.paid_on.isoformat(),
-                    "kind": one.kind,
+                    "name": one.due.name,
+                    "due_on": one.due.due_on.isoformat(),
+                    "paid_on": one.due.paid_on.isoformat(),
+                    "kind": one.due.kind,
                     "expected": printed(one.owed),
                     "booked": printed(one.paid),
                     "missing_reference": one.missing_reference,
@@ -129,17 +149,33 @@ def truth(books: Books, first: date, last: date, since: date | None) -> dict[str
     return answer
 
 
-def _payout(gateway: str, due_on: date, worth: list[tuple[str, int]]) -> Payout:
+def _dues(books: Books, last: date, asked: Asked) -> Iterator[Due]:
+    """The payouts that are due up to that day, of whatever can still be paid in the last month."""
+    for place, gateway in enumerate(GATEWAYS):
+        together: dict[str, list[date]] = {}
+        for back in range(31 + 2 * _LONGEST_PAUSE, 0, -1):
+            day = last - timedelta(days=back)
+            if books.has(day) and asked.has(day):
+                due_on = next_working_day(day, asked.closed)
+                name = payout_name(gateway, day) if gateway in NAMED else f"PO-{due_on:%Y%m%d}-{gateway}"
+                together.setdefault(name, []).append(day)
+        for name, days in together.items():
+            due_on = next_working_day(days[-1], asked.closed)
+            kind = KINDS[(due_on.toordinal() + place) % len(KINDS)]
+            paid_on = next_working_day(due_on, asked.closed) if kind == "late" else due_on
+            if due_on <= last:
+                yield Due(gateway, name, tuple(days), due_on, paid_on, kind)
+
+
+def _added_up(books: Books, due: Due) -> Payout:
+    worth = [one for day in due.days for one in _worth(books, due.gateway, day)]
     owed = sum(amount for _, amount in worth)
-    kind = KINDS[(due_on.toordinal() + GATEWAYS.index(gateway)) % len(KINDS)]
-    if kind == "late":
-        return Payout(gateway, due_on, owed, owed, next_working_day(due_on), kind)
-    if kind != "payment_missing":
-        return Payout(gateway, due_on, owed, owed, due_on, kind)
+    if due.kind != "payment_missing":
+        return Payout(due, owed, owed)
     amounts = [amount for _, amount in worth]
     only = [one for one in sorted(worth) if one[1] > 0 and amounts.count(one[1]) == 1]
-    reference, amount = only[due_on.toordinal() % len(only)]
-    return Payout(gateway, due_on, owed, owed - amount, due_on, kind, reference)
+    reference, amount = only[due.due_on.toordinal() % len(only)]
+    return Payout(due, owed, owed - amount, reference)
 
 
 def _worth(books: Books, gateway: str, day: date) -> list[tuple[str, int]]:
@@ -172,9 +208,7 @@ def _is_readable(line: Line) -> bool:
 
 def _booking(gateway: str, day: date, amount: int, name: str) -> Booking:
     digest = hashlib.sha256(f"{gateway}{day}{name}".encode()).hexdigest()[:12].upper()
-    return Booking(
-        day, amount, f"B{digest}", f"TRSF E-BANKING SANDBOX {gateway.upper()} PAYOUT {name}-{gateway}"
-    )
+    return Booking(day, amount, f"B{digest}", f"TRSF E-BANKING SANDBOX {gateway.upper()} PAYOUT {name}")
 
 
 def _note(classes: dict[str, list[int]], name: str, owed: int, paid: int) -> None:

@@ -9,13 +9,13 @@ import io
 from collections.abc import Callable
 from datetime import date, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 from xml.sax.saxutils import escape
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Response
 
 from sandbox import bank
-from sandbox.bank import ACCOUNT, CURRENCY, OPENING, Booking
+from sandbox.bank import ACCOUNT, CURRENCY, OPENING, Asked, Booking
 from sandbox.books import Books
 from sandbox.money import printed
 
@@ -24,39 +24,49 @@ HEADER = ("account", "booked_on", "amount", "direction", "currency", "reference"
 _LINE = 65  # characters in a line of field 86
 
 
+def _asked(
+    since: date | None = None,
+    day: Annotated[tuple[date, ...], Query()] = (),
+    closed: Annotated[tuple[date, ...], Query()] = (),
+) -> Asked:
+    return Asked(since, frozenset(day), frozenset(closed))
+
+
+Which = Annotated[Asked, Depends(_asked)]
+
+
 def bank_router(books: Books) -> APIRouter:
-    """The statement and the truth of some days of the account. Days to come may be asked for as well."""
+    """The statement and the truth of some days of the account. Days to come may be asked for as well.
+
+    `since`, `day`: only payouts of business days from then on, or of these; `closed`: days on which banks are
+    closed. The last two may be given many times.
+    """
     routes = APIRouter()
 
-    def entries(first: date, last: date, since: date | None) -> list[Booking]:
+    def statement(first: date, last: date, asked: Asked, made: Callable[..., str], media: str) -> Response:
         _check(first, last)
-        return bank.bookings(books, first, last, since)
-
-    def statement(
-        first: date, last: date, since: date | None, made: Callable[..., str], media: str
-    ) -> Response:
-        return Response(made(entries(first, last, since), first, last), media_type=media)
+        return Response(made(bank.bookings(books, first, last, asked), first, last), media_type=media)
 
     @routes.get("/_sandbox/bank/{first}/{last}/statement.sta")
-    def swift(first: date, last: date, since: date | None = None) -> Response:
-        """MT940; `since`: only payouts of business days from then on."""
-        return statement(first, last, since, mt940, "text/plain")
+    def swift(first: date, last: date, asked: Which) -> Response:
+        """MT940."""
+        return statement(first, last, asked, mt940, "text/plain")
 
     @routes.get("/_sandbox/bank/{first}/{last}/statement.xml")
-    def iso(first: date, last: date, since: date | None = None) -> Response:
+    def iso(first: date, last: date, asked: Which) -> Response:
         """camt.053."""
-        return statement(first, last, since, camt053, "application/xml")
+        return statement(first, last, asked, camt053, "application/xml")
 
     @routes.get("/_sandbox/bank/{first}/{last}/statement.csv")
-    def table(first: date, last: date, since: date | None = None) -> Response:
+    def table(first: date, last: date, asked: Which) -> Response:
         """CSV."""
-        return statement(first, last, since, table_csv, "text/csv")
+        return statement(first, last, asked, table_csv, "text/csv")
 
     @routes.get("/_sandbox/bank/{first}/{last}/truth.json")
-    def truth(first: date, last: date, since: date | None = None) -> dict[str, Any]:
+    def truth(first: date, last: date, asked: Which) -> dict[str, Any]:
         """What was put into the payouts that are due on these days."""
         _check(first, last)
-        return bank.truth(books, first, last, since)
+        return bank.truth(books, first, last, asked)
 
     return routes
 

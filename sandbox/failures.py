@@ -4,104 +4,17 @@ Each call of a gateway's service passes here first: it is counted, and meets the
 """
 
 import asyncio
-import re
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
-from pydantic import BaseModel, Field, model_validator
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox import linkedin_errors
+from sandbox.refusals import PAGE, on_demand, retry_after
+from sandbox.switchboard import WALLETS, Failure, Switchboard
+
 HOLD_SECONDS = 60.0
-Operation = Literal["report", "token", "history", "charge", "status", "cancel", "expire", "refund"]
-# Before the effect: the call is not served, or served late. After it: served, but the answer is spoilt.
-Before = Literal[
-    "timeout", "500", "429", "half", "html", "wrong_trailer", "reset", "code", "delay", "refused"
-]
-After = Literal["lost", "reset_after", "500_after", "502_html", "drip", "code_after"]
-
-PAGE = """<!DOCTYPE html>
-<html><head><title>Maintenance</title></head>
-<body><h1>Mohon maaf</h1><p>Layanan sedang dalam pemeliharaan.</p></body></html>
-"""
 SNAP_CODES = {"token": "73", "history": "12", "charge": "54", "status": "55", "cancel": "57", "refund": "58"}
-
-
-class Failure(BaseModel, extra="forbid"):
-    """`times` calls of one service of one gateway fail in this way."""
-
-    gateway: Literal["gopay", "ovo", "linkaja"]
-    operation: Operation
-    kind: Before | After
-    times: int = Field(default=1, ge=1, le=10_000)
-    retry_after: int = Field(default=1, ge=0, le=86_400, description="seconds, of kind 429")
-    seconds: float = Field(default=0.2, ge=0, le=60, description="delay: in all; drip: for each byte")
-    code: str = Field(default="", description="the service's response code, of kinds code and code_after")
-
-    @model_validator(mode="after")
-    def _fits(self) -> "Failure":
-        if self.kind == "wrong_trailer" and self.operation != "report":
-            raise ValueError("wrong_trailer is a failure of a report")
-        if self.kind == "refused" and (self.gateway, self.operation) != ("gopay", "refund"):
-            raise ValueError("refused is a failure of GoPay's refund")
-        if self.kind in ("code", "code_after"):
-            form = r"[2-9][0-9]{2}" if self.gateway == "gopay" else r"[2-5][0-9]{6,7}"
-            if self.operation == "report" or not re.fullmatch(form, self.code):
-                raise ValueError(f"{self.kind} needs a response code of the service")
-        return self
-
-
-@dataclass(frozen=True)
-class Services:
-    """Which path is which operation of which gateway: whole paths first, then forms of paths."""
-
-    paths: Mapping[str, tuple[str, str]]
-    forms: tuple[tuple[re.Pattern[str], tuple[str, str]], ...]
-
-    def of(self, path: str) -> tuple[str, str] | None:
-        """Gateway and operation of a path, or None for a path that is no gateway's service."""
-        if known := self.paths.get(path):
-            return known
-        return next((service for form, service in self.forms if form.fullmatch(path)), None)
-
-    def all(self) -> list[tuple[str, str]]:
-        """Every gateway's operations."""
-        return sorted({*self.paths.values(), *(service for _, service in self.forms)})
-
-
-class Switchboard:
-    """The armed failures and the count of calls. Used on the event loop only."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-        self.armed: list[Failure] = []
-        self.calls: Counter[tuple[str, str]] = Counter()
-
-    def arm(self, failure: Failure) -> None:
-        """Add a failure behind those armed before; raises ValueError for a service the gateway has not."""
-        if (failure.gateway, failure.operation) not in self.services.all():
-            raise ValueError(f"{failure.gateway} has no {failure.operation}")
-        self.armed.append(failure.model_copy())
-
-    def call(self, service: tuple[str, str]) -> Failure | None:
-        """Count a call; the failure that it meets, if any."""
-        self.calls[service] += 1
-        for failure in self.armed:
-            if (failure.gateway, failure.operation) == service:
-                failure.times -= 1
-                self.armed = [one for one in self.armed if one.times > 0]
-                return failure
-        return None
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Calls so far, by gateway and operation, zeros included."""
-        counts: dict[str, dict[str, int]] = {}
-        for gateway, operation in self.services.all():
-            counts.setdefault(gateway, {})[operation] = self.calls[gateway, operation]
-        return counts
 
 
 class FailingGateways:
@@ -110,9 +23,11 @@ class FailingGateways:
     def __init__(self, app: ASGIApp, switchboard: Switchboard) -> None:
         self.app = app
         self.switchboard = switchboard
+        self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service = self.switchboard.services.of(scope["path"]) if scope["type"] == "http" else None
+        is_call = scope["type"] == "http"
+        service = self.switchboard.services.of(scope["method"], scope["path"]) if is_call else None
         failure = self.switchboard.call(service) if service else None
         if failure is None:
             await self.app(scope, receive, send)
@@ -120,6 +35,8 @@ class FailingGateways:
         match failure.kind:
             case "timeout":
                 await self._hold(scope, receive, send)
+            case "late":
+                await self._serve_late(failure, scope, receive)
             case "reset":
                 await _cut(scope, receive, at_once=True)
             case "wrong_trailer" | "refused" | "delay" as kind:
@@ -132,21 +49,32 @@ class FailingGateways:
 
     async def _hold(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer after 60 seconds, or never when the caller has left by then."""
-        request = await receive()
-        while request.get("more_body"):
-            part = await receive()
-            request = {**part, "body": request.get("body", b"") + part.get("body", b"")}
+        request = await _whole(receive)
         if request["type"] == "http.disconnect":
             return
         try:
             await asyncio.wait_for(_until_gone(receive), HOLD_SECONDS)
         except TimeoutError:
-            waiting = [request]
+            await self.app(scope, _again(request, receive), send)
 
-            async def again() -> Message:
-                return waiting.pop() if waiting else await receive()
+    async def _serve_late(self, failure: Failure, scope: Scope, receive: Receive) -> None:
+        """Serve the call after some seconds, the caller still there or not; the answer never comes."""
+        request = await _whole(receive)
 
-            await self.app(scope, again, send)
+        async def nowhere(_: Message) -> None:
+            pass
+
+        async def later() -> None:
+            await asyncio.sleep(failure.seconds)
+            await self.app(scope, _again(request, receive), nowhere)
+
+        work = asyncio.create_task(later())
+        self._late.add(work)
+        work.add_done_callback(self._late.discard)
+        try:
+            await asyncio.wait_for(_until_gone(receive), HOLD_SECONDS)
+        except TimeoutError:
+            await _cut(scope, receive, at_once=False)
 
     async def _spoil(self, failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the call, then let its answer come to grief."""
@@ -194,7 +122,13 @@ def refusal(failure: Failure) -> Response:
         return HTMLResponse(PAGE, 502 if failure.kind == "502_html" else 200)
     code = failure.code or failure.kind.removesuffix("_after")
     status = int(code[:3])
-    headers = {"Retry-After": str(failure.retry_after)} if status == 429 else {}
+    headers = retry_after(failure.retry_after, failure.retry_form) if status == 429 else {}
+    if failure.gateway not in WALLETS:
+        if 300 <= status < 400:
+            headers["Location"] = failure.location
+        if failure.gateway == "linkedin" and failure.form == "own":
+            return linkedin_errors.on_demand(failure.operation, status, headers)
+        return on_demand(status, failure.form, headers)
     words = {429: "Too Many Requests", 500: "Internal Server Error"}.get(status, "Refused on demand")
     if failure.operation == "report":
         return Response(words, status, headers, media_type="text/plain")
@@ -204,6 +138,24 @@ def refusal(failure: Failure) -> Response:
         return JSONResponse(answer, status if is_real else 200, headers)
     code = failure.code or f"{status}{SNAP_CODES[failure.operation]}00"
     return JSONResponse({"responseCode": code, "responseMessage": words}, status, headers)
+
+
+async def _whole(receive: Receive) -> Message:
+    """The request with its whole body in one message."""
+    request = await receive()
+    while request.get("more_body"):
+        part = await receive()
+        request = {**part, "body": request.get("body", b"") + part.get("body", b"")}
+    return request
+
+
+def _again(request: Message, receive: Receive) -> Receive:
+    waiting = [request]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
 
 
 def _part(body: bytes, *, more: bool) -> Message:

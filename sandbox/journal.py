@@ -21,7 +21,7 @@ class Journal:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._file: FileIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab", 0)
         if _is_cut_off(path):
             self._file.write(b"\n")
@@ -29,7 +29,7 @@ class Journal:
     def read(self) -> Iterable[Charge]:
         """Every charge as it was written last, in the order in which they were made."""
         last: dict[str, dict[str, Any]] = {}
-        with self._path.open("rb") as lines:
+        with self.path.open("rb") as lines:
             for line in lines:
                 try:
                     members = json.loads(line)

@@ -17,3 +17,6 @@ class SnapKeys:
 
 OVO = SnapKeys("sandbox-ovo", "sandbox-ovo-secret")
 LINKAJA = SnapKeys("sandbox-linkaja", "sandbox-linkaja-secret")
+SIPLATIH = ("sandbox-siplatih", "sandbox-siplatih-secret")  # client id and secret
+LINKEDIN = ("sandbox-linkedin", "sandbox-linkedin-secret")
+EUROPASS_KEY = "sandbox-europass-key"

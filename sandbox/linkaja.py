@@ -1,7 +1,8 @@
 """LinkAja behind SNAP, with a settlement file besides. It gives money back wholly or not at all.
 
 The file is the canonical CSV in gzip. Its last line is a total: `TOTAL`, the number of lines, and the sums of
-all amounts and fees that can be read, payments and refunds added alike. The history has the same lines.
+all amounts and fees that can be read, payments and refunds added alike. Each line names the payout that it is
+in. The history has the same lines, without that name.
 """
 
 import csv
@@ -10,6 +11,7 @@ import io
 
 from fastapi import APIRouter, Request, Response
 
+from sandbox.bank import payout_name
 from sandbox.basic import is_allowed
 from sandbox.books import Books
 from sandbox.daybook import DayBook
@@ -21,7 +23,10 @@ from sandbox.wib import is_over, read_day
 
 WALLET = Wallet("linkaja", LINKAJA, history_channel="LINK", partial_refund=False)
 REPORTS = "/linkaja/reports/"
-HEADER = ("reference", "gateway_reference", "type", "status", "amount", "fee", "currency", "occurred_at")
+HEADER = (
+    "reference", "gateway_reference", "type", "status", "amount", "fee", "currency", "occurred_at",
+    "payout_reference",
+)  # fmt: skip
 
 
 def report_router(books: Books) -> APIRouter:
@@ -59,9 +64,10 @@ def settlement_csv(book: DayBook, *, wrong_total: bool = False) -> str:
                 line.fee,
                 line.currency,
                 time_of(line),
+                payout_name("linkaja", book.day),
             )
         )
     amounts = sum(readable(line.amount) or 0 for line in book.lines) + 100_000 * wrong_total
     fees = sum(readable(line.fee) or 0 for line in book.lines)
-    writer.writerow(("TOTAL", len(book.lines), "", "", printed(amounts), printed(fees), "", ""))
+    writer.writerow(("TOTAL", len(book.lines), "", "", printed(amounts), printed(fees), "", "", ""))
     return text.getvalue()

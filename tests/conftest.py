@@ -1,23 +1,36 @@
 """Shared ground of the tests: a real PostgreSQL for the session, a fresh migrated database for each test."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import psycopg
 import pytest
+import shared_prefect
+from fresh_databases import FreshDatabases
+from nursery import Nursery
 
 if TYPE_CHECKING:
     from jembatan.stack import Stack
 
+_TOP = "TESTS_OF"  # names the process that pytest was started as, and a folder for all that it starts
+_WHAT_TAKES_LONGEST = (
+    "browser/test_operator.py",
+    "stack/test_stack.py",
+    "stack/test_database.py",
+    "reconciliation/test_process.py",
+    "api/test_openapi_tried.py",
+)
+
 # Prefect and our settings read the environment when they are imported: point both away from the
 # user's own set-up before any test module does.
 _SCRATCH = Path(tempfile.mkdtemp(prefix="jembatan-tests-"))
+os.environ.setdefault(_TOP, f"{os.getpid()}:{_SCRATCH}")  # the processes of xdist inherit it
+_OWNER, _SHARED = (kind(text) for kind, text in zip((int, Path), os.environ[_TOP].split(":", 1), strict=True))
 for _name in [name for name in os.environ if name.startswith(("PREFECT_", "JEMBATAN_"))]:
     del os.environ[_name]
 os.environ["PREFECT_HOME"] = str(_SCRATCH / "prefect")
@@ -30,12 +43,41 @@ os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "home")
 os.environ["JEMBATAN_RETRY_SECONDS"] = "[0.1, 0.1]"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes test, they all need the Prefect server: it starts while they collect."""
+    if config.getoption("numprocesses", None):
+        shared_prefect.begin(_SHARED, _OWNER)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing of a run stays behind."""
+    if os.getpid() == _OWNER:
+        shared_prefect.end(_SHARED)
+    shutil.rmtree(_SCRATCH, ignore_errors=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: else one process is left alone with it in the end."""
+    first = {name: place for place, name in enumerate(_WHAT_TAKES_LONGEST)}
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: first.get(item.path.relative_to(tests).as_posix(), len(first)))
+
+
+# Nothing of a test outlives the machine; and no test's database lives until somebody would vacuum it.
+_FOR_TESTS = ("fsync = off", "full_page_writes = off", "autovacuum = off")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """Address of a PostgreSQL of this test session."""
     from jembatan.stack.database import database
 
     with database(_SCRATCH / "postgres-home") as url:
+        with psycopg.connect(url, autocommit=True) as admin:
+            for setting in _FOR_TESTS:
+                admin.execute(f"ALTER SYSTEM SET {setting}".encode())
+            admin.execute("SELECT pg_reload_conf()")
         yield url
 
 
@@ -57,18 +99,8 @@ FreshDatabase = Callable[[], AbstractContextManager[str]]
 
 @pytest.fixture(scope="session")
 def fresh_database(server: str, template: str) -> FreshDatabase:
-    """Makes the address of an empty, migrated database, which is dropped at the end."""
-    return partial(_fresh_database, server, template)
-
-
-@contextmanager
-def _fresh_database(server: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server.replace("/jembatan", f"/{name}", 1)
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """Makes the address of an empty, migrated database, which nobody has after the block."""
+    return FreshDatabases(server, template).one
 
 
 @pytest.fixture
@@ -87,11 +119,28 @@ def database(fresh_database: FreshDatabase, tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.fixture(scope="session")
+def nursery() -> Iterator[Callable[[Path], Nursery]]:
+    """Finds the nursery of a program, and opens it where it was not needed before."""
+    opened: dict[Path, Nursery] = {}
+    with tempfile.TemporaryDirectory(prefix="nursery-", dir=_SCRATCH) as folder:
+
+        def of(program: Path) -> Nursery:
+            if program not in opened:
+                opened[program] = Nursery(program, Path(folder))
+            return opened[program]
+
+        yield of
+        for one in opened.values():
+            one.close()
+
+
+@pytest.fixture(scope="session")
 def parts(server: str) -> Iterator["Stack"]:
-    """A real Prefect server and the sandbox, for the whole session; Prefect's settings point to it."""
+    """The real Prefect server that all tests share, and a sandbox of their own; settings point to both."""
     from common.settings import settings
     from jembatan.stack import stack
 
+    os.environ["JEMBATAN_PREFECT_API_URL"] = shared_prefect.address(_SHARED, _OWNER)
     before = os.environ["JEMBATAN_HOME"]
     os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "postgres-home")
     settings.cache_clear()

@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy.orm import Session
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api import cursors, words
+from api.console.forms import Filled, NotTaken, shown_with, taken
 from api.console.visitor import Form, Sent, Turned, Visitor, shown, visiting
 from checkout import approvals
 from common import clock
@@ -54,12 +55,21 @@ def listed(visitor: Reader, request: Request) -> HTMLResponse:
 @router.get("/approvals/{approval_id:uuid}")
 def one(visitor: Reader, approval_id: Which, request: Request) -> HTMLResponse:
     """What is asked, by whom, until when; and the form to decide it."""
-    return _page(visitor, approval_id, Form({}), done=request.query_params.get("done", ""))
+    return _page(visitor, approval_id, Filled.by_address(request))
 
 
 @router.post("/approvals/{approval_id:uuid}/decide")
 def decide(visitor: Writer, approval_id: Which, sent: Sent) -> Response:
     """Say yes or no, in the name of who is signed in."""
+    return taken(
+        sent,
+        f"/console/approvals/{approval_id}",
+        lambda: _decide(visitor, approval_id, sent),
+        lambda filled: _page(visitor, approval_id, filled),
+    )
+
+
+def _decide(visitor: Visitor, approval_id: UUID, sent: Form) -> str:
     word, reason = sent.text("word"), " ".join(sent.text("reason").split())
     problems: dict[str, str] = {}
     if word not in ("approve", "refuse"):
@@ -69,7 +79,7 @@ def decide(visitor: Writer, approval_id: Which, sent: Sent) -> Response:
     if len(reason) > approval.MOST_WORDS:
         problems["reason"] = f"A reason has {approval.MOST_WORDS} characters at most."
     if problems:
-        return _page(visitor, approval_id, sent, problems=problems, status=422)
+        raise NotTaken(problems)
     try:
         with unit_of_work() as session:
             approvals.decide(session, approval_id, by=visitor.actor, approve=word == "approve", reason=reason)
@@ -77,43 +87,31 @@ def decide(visitor: Writer, approval_id: Which, sent: Sent) -> Response:
         raise _unknown() from None
     except approval.OwnRequest:
         said = "You asked for this yourself, so somebody else has to approve it. You can take it back."
-        return _page(visitor, approval_id, sent, problems={"": said}, status=403)
+        raise NotTaken({"": said}, 403) from None
     except (approval.NotDecided, NotOpen, NotPossible) as refused:
-        return _page(visitor, approval_id, sent, problems={"": f"{refused}."}, status=409)
-    return RedirectResponse(f"/console/approvals/{approval_id}?done={word}", 303)
+        raise NotTaken({"": f"{refused}."}, 409) from None
+    return word
 
 
-def _page(
-    visitor: Visitor,
-    approval_id: UUID,
-    sent: Form,
-    *,
-    problems: dict[str, str] | None = None,
-    done: str = "",
-    status: int = 200,
-) -> HTMLResponse:
+def _page(visitor: Visitor, approval_id: UUID, filled: Filled) -> HTMLResponse:
     with unit_of_work() as session:
         found = session.get(Approval, approval_id)
         if found is None:
             raise _unknown()
         refund, payment, about = _subject(session, found)
-        is_open = found.state == "open" and not found.is_over(clock.now())
-        return shown(
+        return shown_with(
             "approval.html",
             visitor,
-            status=status,
+            filled,
             found=found,
             state="expired" if found.is_over(clock.now()) else found.state,
-            is_open=is_open,
+            is_open=found.state == "open" and not found.is_over(clock.now()),
             is_own=visitor.is_same(found.requested_by),
             refund=refund,
             payment=payment,
             about=about[:MOST_EXCEPTIONS],
             more=max(0, len(about) - MOST_EXCEPTIONS),
             most_words=approval.MOST_WORDS,
-            sent=sent,
-            problems=problems or {},
-            done=done,
         )
 
 

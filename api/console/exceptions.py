@@ -7,22 +7,24 @@ from uuid import UUID
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Path, Request
 from sqlalchemy.orm import Session
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from api import words
 from api.console.filters import Filters, choices
+from api.console.forms import Filled, NotTaken, shown_with, taken
 from api.console.visitor import Form, Sent, Turned, Visitor, shown, visiting
 from api.exceptions import cursor_after, place_of
 from api.items import items
 from checkout import resolve as ending
 from common.errors import BadInput
-from records import exception_list, exception_requests, exception_work, exceptions, refund_charges
+from records import exception_list, exception_requests, exception_work, exceptions, payout, refund_charges
 from records.approval import NobodyNamed
 from records.calendar import expected_by
 from records.db import unit_of_work
 from records.exception_proposals import proposals
 from records.exceptions import NotOpen, NotPossible, ReconciliationException
 from records.payment import Payment
+from records.payout_explained import in_words
 from records.refund import Refund
 
 router = APIRouter()
@@ -70,69 +72,77 @@ def listed(visitor: Reader, request: Request) -> HTMLResponse:
 @router.get("/exceptions/{number:int}")
 def one(visitor: Reader, number: Number, request: Request) -> HTMLResponse:
     """One exception: what both sides say, what happened, what could end it."""
-    asked = {name: request.query_params.get(name, "") for name in ("action", "payment")}
-    return _page(visitor, number, Form(asked), done=request.query_params.get("done", ""))
+    return _page(visitor, number, Filled.by_address(request, "action", "payment", "payout"))
 
 
 @router.post("/exceptions/{number:int}/end")
 def end(visitor: Writer, number: Number, sent: Sent) -> Response:
     """End it as the person says, or ask a second one whether it may be ended so."""
-    problems: dict[str, str] = {}
+    return taken(
+        sent,
+        f"/console/exceptions/{number}",
+        lambda: _end(visitor, number, sent),
+        lambda filled: _page(visitor, number, filled),
+    )
+
+
+def _end(visitor: Visitor, number: int, sent: Form) -> str:
     action = sent.text("action")
+    other = "payout" if "payout" in sent.fields else "payment"  # the field of its form for the other side
+    problems: dict[str, str] = {}
     if action not in exception_work.ACTIONS:
         problems["action"] = "Choose how it ends."
-    if action == "match" and not sent.text("payment"):
-        problems["payment"] = "Name the payment that the line is."
+    if action == "match" and not sent.text(other):
+        problems[other] = f"Name the {other} that it is."
     if not sent.text("reason"):
         problems["reason"] = "Say why, for whoever reads it next year."
     if action == "refund" and not visitor.may("refunds:write"):
         problems["action"] = "To give money back you need the right refunds:write."
     if problems:
-        return _page(visitor, number, sent, problems=problems, status=422)
+        raise NotTaken(problems)
     try:
         with unit_of_work() as session:
+            is_match = action == "match"
             outcome = ending.resolve(
                 session,
                 number,
                 action,
                 by=visitor.actor,
                 reason=sent.text("reason"),
-                payment_id=_payment_named(session, sent.text("payment")) if action == "match" else None,
+                payment_id=_payment_named(session, sent.text(other))
+                if is_match and other == "payment"
+                else None,
+                payout=sent.text(other) if is_match and other == "payout" else None,
             )
     except BadInput as error:
-        return _page(visitor, number, sent, problems={"payment": str(error)}, status=422)
+        raise NotTaken({"payment": str(error)}) from None
     except NotOpen as error:
         if error.is_unknown:
             raise _unknown() from None
-        return _page(visitor, number, sent, problems={"": f"{error}."}, status=409)
+        raise NotTaken({"": f"{error}."}, 409) from None
     except (NotPossible, NobodyNamed) as error:
-        return _page(visitor, number, sent, problems={"": f"{error}."}, status=409)
-    asked = "asked" if outcome.approval is not None else "ended"
-    done = "refund" if outcome.refund is not None else asked
-    return RedirectResponse(f"/console/exceptions/{number}?done={done}", 303)
+        raise NotTaken({"": f"{error}."}, 409) from None
+    if outcome.refund is not None:
+        return "refund"
+    return "asked" if outcome.approval is not None else "ended"
 
 
-def _page(
-    visitor: Visitor,
-    number: int,
-    sent: Form,
-    *,
-    problems: dict[str, str] | None = None,
-    done: str = "",
-    status: int = 200,
-) -> HTMLResponse:
+def _page(visitor: Visitor, number: int, filled: Filled) -> HTMLResponse:
     with unit_of_work() as session:
         found = session.get(ReconciliationException, number)
         if found is None:
             raise _unknown()
         (item,) = items(session, [found])
-        return shown(
+        sides = payout.evidence(session, found)
+        return shown_with(
             "exception.html",
             visitor,
-            status=status,
+            filled,
             found=found,
             item=item,
-            class_words=words.CLASSES[found.class_],
+            sides=sides,
+            explained=in_words((sides or {}).get("explanation")),
+            class_words=words.of_class(found.class_, found.is_payout),
             age_days=exception_list.age_days(found),
             expected_by=expected_by(found),
             awaiting=exception_requests.awaited(session, [number]).get(number),
@@ -140,12 +150,8 @@ def _page(
             history=exceptions.history(session, number),
             actions=_actions(visitor, found),
             refund=refund_charges.of_exceptions(session, [number]).get(number),
-            needs_approval=exception_work.NEEDS_APPROVAL,
             most_words=exception_work.MOST_WORDS,
             payment_id=_payment_of(session, found),
-            sent=sent,
-            problems=problems or {},
-            done=done,
         )
 
 
@@ -157,7 +163,9 @@ def _actions(visitor: Visitor, found: ReconciliationException) -> list[str]:
 
 def _payment_of(session: Session, found: ReconciliationException) -> UUID | None:
     """Our payment that it is about, or of the refund that it is about."""
-    if found.subject_id is None or not found.is_refund:
+    if found.is_payout or found.subject_id is None:
+        return None
+    if not found.is_refund:
         return found.subject_id
     return session.scalar(sa.select(Refund.payment_id).where(Refund.id == found.subject_id))
 

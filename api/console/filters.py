@@ -10,13 +10,14 @@ from common.money import MINOR_PER_UNIT
 from common.settings import GATEWAYS
 from records.classes import CLASSES
 from records.exception_list import BUCKETS, Filter, Order
-from records.exceptions import STATES
+from records.exceptions import STATES, TYPES
 
-NAMES = ("gateway", "class", "state", "age", "from", "to", "risk", "order")
+NAMES = ("gateway", "type", "class", "state", "age", "from", "to", "risk", "order")
 ORDERS = {"risk": "most money first", "age": "oldest first"}
 _DEFAULTS = {"state": "open", "order": "risk"}
 _CHOICES: dict[str, tuple[str, ...]] = {
     "gateway": GATEWAYS,
+    "type": TYPES,
     "class": tuple(name for name in CLASSES if name != "matched"),
     "state": (*STATES, "all"),
     "age": tuple(BUCKETS),
@@ -48,6 +49,7 @@ class Filters:
         asked = self.asked
         return Filter(
             gateway=asked["gateway"] or None,
+            type=asked["type"] or None,
             class_=asked["class"] or None,
             state=None if asked["state"] == "all" else asked["state"],
             since=self._since,
@@ -104,7 +106,8 @@ def choices() -> dict[str, list[tuple[str, str]]]:
     """What each list of the form offers: its value and how people read it."""
     return {
         "gateway": [("", "All wallets"), *((name, words.gateway(name)) for name in GATEWAYS)],
-        "class": [("", "Everything"), *((name, words.CLASSES[name].title) for name in _CHOICES["class"])],
+        "type": [("", "Everything"), *((name, words.TYPES[name].capitalize()) for name in TYPES)],
+        "class": [("", "Any difference"), *((name, words.CLASSES[name].title) for name in _CHOICES["class"])],
         "state": [
             ("open", "Open"),
             ("all", "All states"),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.filters import rupiah_typed
+from api.console.forms import Filled, NotTaken, shown_with, taken
 from api.console.visitor import Form, Sent, Turned, Visitor, shown, visiting
 from checkout import refund as asking
 from checkout.create import Refusal
@@ -60,13 +61,21 @@ def find(visitor: Reader, reference: str = "") -> Response:
 @router.get("/payments/{payment_id:uuid}")
 def one(visitor: Reader, payment_id: PaymentId, request: Request) -> HTMLResponse:
     """One payment and everything that happened to it."""
-    asked = {name: request.query_params.get(name, "") for name in ("amount", "reason")}
-    return _page(visitor, payment_id, Form(asked), done=request.query_params.get("done", ""))
+    return _page(visitor, payment_id, Filled.by_address(request, "amount", "reason"))
 
 
 @router.post("/payments/{payment_id:uuid}/refunds")
 def give_back(visitor: Writer, payment_id: PaymentId, sent: Sent) -> Response:
     """Ask to give money back; the same form sent twice is one refund."""
+    return taken(
+        sent,
+        f"/console/payments/{payment_id}",
+        lambda: _give_back(visitor, payment_id, sent),
+        lambda filled: _page(visitor, payment_id, filled),
+    )
+
+
+def _give_back(visitor: Visitor, payment_id: UUID, sent: Form) -> str:
     problems: dict[str, str] = {}
     amount = None
     if sent.text("amount"):
@@ -76,7 +85,7 @@ def give_back(visitor: Writer, payment_id: PaymentId, sent: Sent) -> Response:
     if not sent.text("reason"):
         problems["reason"] = "Say why, for the gateway and for those who look later."
     if problems:
-        return _page(visitor, payment_id, sent, problems=problems, status=422)
+        raise NotTaken(problems)
     wish = Wish(sent.text("refund_key"), amount, sent.text("reason"), visitor.actor)
     try:
         with unit_of_work() as session:
@@ -88,23 +97,14 @@ def give_back(visitor: Writer, payment_id: PaymentId, sent: Sent) -> Response:
             refusal.slug == "refund-key-reused"
         ):  # a page from before, sent once more with something else in it
             anew = Form({name: value for name, value in sent.fields.items() if name != "refund_key"})
-            return _page(visitor, payment_id, anew, problems={"": _SENT_BEFORE}, status=409)
+            raise NotTaken({"": _SENT_BEFORE}, 409, anew) from None
         where = refusal.field if refusal.field in ("amount", "reason") else ""
         status = 409 if refusal.slug == "not-refundable" else 422
-        return _page(visitor, payment_id, sent, problems={where: refusal.detail}, status=status)
-    done = "asked" if asked.approval is not None else "begun"
-    return RedirectResponse(f"/console/payments/{payment_id}?done={done}", 303)
+        raise NotTaken({where: refusal.detail}, status) from None
+    return "asked" if asked.approval is not None else "begun"
 
 
-def _page(
-    visitor: Visitor,
-    payment_id: UUID,
-    sent: Form,
-    *,
-    problems: dict[str, str] | None = None,
-    done: str = "",
-    status: int = 200,
-) -> HTMLResponse:
+def _page(visitor: Visitor, payment_id: UUID, filled: Filled) -> HTMLResponse:
     with unit_of_work() as session:
         found = session.get(Payment, payment_id)
         if found is None:
@@ -113,21 +113,18 @@ def _page(
             Given(one, refund.history(session, one), approval.open_one(session, "refund", str(one.id)))
             for one in refund.of_payment(session, found.id)
         ]
-        return shown(
+        return shown_with(
             "payment.html",
             visitor,
-            status=status,
+            filled,
             found=found,
             history=payments.history(session, found.id),
             given=given,
             left_minor=refund_room.left_minor(session, found),
             why_not=_why_not(session, found),
             limit_minor=settings().refund_approval_above * MINOR_PER_UNIT,
-            refund_key=sent.text("refund_key") or f"console-{secrets.token_hex(8)}",
+            refund_key=filled.sent.text("refund_key") or f"console-{secrets.token_hex(8)}",
             longest_reason=LONGEST_REASON,
-            sent=sent,
-            problems=problems or {},
-            done=done,
         )
 
 

@@ -177,9 +177,9 @@ def _token(text: str) -> str:
 
 
 def home_of(asked: str) -> str:
-    """Where to go after the sign-in: a page of the console, whatever was asked for."""
+    """Where to go after the sign-in: a page that it opens, whatever was asked for."""
     there = urlsplit(asked)
-    is_ours = there.path == "/console" or there.path.startswith("/console/")
+    is_ours = there.path == "/console" or there.path.startswith(("/console/", "/reconciliations/"))
     if there.scheme or there.netloc or not is_ours or not asked.isprintable() or "\\" in asked:
         return "/console"
     return asked

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.exceptions.open_ones import BROUGHT_ALONG, Made, key, make, serve
+from common.money import plain_minor as minor_of
+from common.money import rupiah
 
 LIMIT_MS, SHEET_SECONDS, ROUNDS = 100.0, 10.0, 60
 PATH = "/api/v1/exceptions"
@@ -31,6 +33,12 @@ def main() -> int:
                 console.print(f"Wrong answer: {wrong}")
                 return 1
             p95 = {name: _p95(client, query, options.rounds) for name, query in _questions(made).items()}
+            pages = _pages(made)
+            wrong = _wrong_page(client, made, pages)
+            if wrong:
+                console.print(f"Wrong page: {wrong}")
+                return 1
+            p95 |= {name: _p95(client, page, options.rounds) for name, page in pages.items()}
             sheets = {kind: _sheet(client, kind, made) for kind in ("csv", "xlsx")}
     table = Table(
         "question", "p95 ms", title=f"{options.open:,} open exceptions, over HTTP", title_justify="left"
@@ -68,6 +76,37 @@ def _questions(made: Made) -> dict[str, str]:
         "ageing": f"{PATH}/ageing",
         "one exception": f"{PATH}/{made.one}",
     }
+
+
+def _pages(made: Made) -> dict[str, str]:
+    """The console's pages of the same questions."""
+    there = "/console/exceptions"
+    return {
+        "page: today, with the ageing": "/console",
+        "page: list, most money first": there,
+        "page: list, oldest first": f"{there}?order=age",
+        "page: far down": f"{there}?cursor={made.far_down}",
+        "page: gateway and class": f"{there}?gateway=ovo&class=missing_at_gateway",
+        "page: age and money": f"{there}?age=7&risk=100000",
+        "page: one exception": f"{there}/{made.one}",
+    }
+
+
+def _wrong_page(client: httpx.Client, made: Made, pages: dict[str, str]) -> str:
+    """What the console's pages say other than what was made; empty where they are right."""
+    signed_in = client.post("/console/sign-in", data={"key": client.headers["Authorization"].split()[1]})
+    if signed_in.headers.get("location") != "/console":
+        return "the sign-in does not open"
+    read = {name: client.get(path).raise_for_status().text for name, path in pages.items()}
+    total = sum(minor_of(shown) for _, shown in made.by_gateway.values())
+    said = f"<strong>{made.count:,}</strong> exceptions, <strong>{rupiah(total)}</strong> at risk"
+    if said not in read["page: list, most money first"]:
+        return f"the list does not say {said}"
+    if f">{made.count:,}</a>" not in read["page: today, with the ageing"]:
+        return "today does not say how many are open"
+    if any(read[name].count('<th scope="row">') != 50 for name in read if name.startswith("page: list")):
+        return "the list has not 50 on a page"
+    return "" if f"Exception {made.one} ·" in read["page: one exception"] else "it is another exception"
 
 
 def _wrong(client: httpx.Client, made: Made) -> str:

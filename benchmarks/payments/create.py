@@ -1,12 +1,15 @@
 """A charge through our API against the bare gateway call, in turns of a few seconds, both in open loop.
 
 What is added is the difference of their percentiles. Each turn has its own arrivals, which know nothing of
-one another; whoever comes while others are served waits, and that counts.
+one another; whoever comes while others are served waits, and that counts. A second turn of ours has the
+gateway tell us of each charge at once, as Midtrans does: what the sandbox needs to send, and we to take in,
+is then done by the same cores.
 """
 
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -25,13 +28,18 @@ PATH = "/api/v1/payments/create"
 class Round:
     """Latencies of one round in seconds, all turns together, and how busy the cores were in our turns."""
 
-    ours: list[float] = field(default_factory=list)
     bare: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    told: list[float] = field(default_factory=list)  # ours, with notifications meanwhile
     cores: list[tuple[float, float]] = field(default_factory=list)
 
     def added(self, share: float) -> float:
         """Milliseconds that our API adds at a percentile."""
         return percentile(self.ours, share) - percentile(self.bare, share)
+
+    def added_when_told(self, share: float) -> float:
+        """The same while the gateway tells us of each charge."""
+        return percentile(self.told, share) - percentile(self.bare, share)
 
     @property
     def others(self) -> float:
@@ -54,25 +62,29 @@ def measure(folder: Path, rounds: int) -> list[Round]:
             for turn in range(TURNS):
                 _turn(on, f"{number}-{turn}", result)
             made.append(result)
-        _check_books(on, (rounds * TURNS + 1) * TURN)
+        _check_books(on, 2 * (rounds * TURNS + 1) * TURN)
     return made
 
 
 def _turn(on: Stage, name: str, result: Round) -> None:
-    """The bare calls, then ours, by equal timetables. What the gateway would tell us of charges that are not
-    ours is no part of either."""
+    """The bare calls, then ours without and with notifications, by equal timetables."""
     times = arrivals(RATE, TURN, f"create {name}")
     on.notify("gopay", "never")
     result.bare += _bare(name, times)
+    result.ours += _created(on, name, times, result)
     on.notify("gopay", "at_once")
+    result.told += _created(on, f"{name}-TOLD", times, result)
     wait_until(
         lambda: on.scalar("SELECT count(*) FROM notifications WHERE state = 'received'") == 0, "the desk"
     )
+
+
+def _created(on: Stage, name: str, times: list[float], result: Round) -> list[float]:
     cores = Cores()
     answers = _ours(on, name, times)
     result.cores.append(cores.look())
-    check(answers.count(201) == TURN, f"{TURN - answers.count(201)} of {TURN} were not created")
-    result.ours += answers.latencies
+    check(answers.count(201) == TURN, f"not all of {TURN} were created: {dict(Counter(answers.statuses))}")
+    return answers.latencies
 
 
 def _ours(on: Stage, name: str, times: list[float]) -> Answers:

@@ -22,14 +22,16 @@ SWEEP_PER_SECOND = 300.0
 
 
 def created(rounds: Sequence[create.Round]) -> Table:
-    """Each round of charges through our API beside the bare call."""
+    """Each round of charges through our API beside the bare call; told: added while the gateway tells of
+    each."""
     table = _table(
         f"A charge at {create.RATE:.0f}/s, ms",
-        "bare p50", "bare p99", "ours p50", "ours p99", "added p50", "added p99", "other work",
+        "bare p50", "bare p99", "ours p50", "ours p99", "added p50", "added p99", "told p50", "told p99",
+        "other work",
     )  # fmt: skip
     for one in rounds:
         ours, bare = create.percentiles(one.ours), create.percentiles(one.bare)
-        added = (one.added(0.5), one.added(0.99))
+        added = (one.added(0.5), one.added(0.99), one.added_when_told(0.5), one.added_when_told(0.99))
         table.add_row(*(f"{value:.1f}" for value in (*bare, *ours, *added, one.others)))
     return table
 

@@ -1,4 +1,4 @@
-"""`jembatan demo`: a day of business in the sandbox, with live payments, and its night through Prefect."""
+"""`jembatan demo`: a day of business in the sandbox, live payments among it, its night, and the bank."""
 
 import tempfile
 import time
@@ -22,7 +22,7 @@ from rich.progress import (
 from common import clock
 from common.settings import GATEWAYS, settings
 from deployments.names import RECONCILE_NIGHTLY
-from jembatan.commands import live_payments
+from jembatan.commands import demo_payouts, live_payments
 from jembatan.commands.output import complain, console, errors, statement_table
 from jembatan.stack import Stack, stack
 from records import ledger
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 150
 
 
 def demo() -> None:
-    """Import a ledger of 10,000 payments, take some live ones, reconcile the reports, check the result.
+    """Import 10,000 payments, take some live ones, reconcile the reports, and hold the bank against them.
 
     Exit 0 only if every proof balances and the classes are those that the sandbox says it injected.
     """
@@ -54,11 +54,14 @@ def demo() -> None:
         runs = _start_night(running, day)
         outcomes = _wait(runs)
         is_right = _show(running, day, outcomes)
+        is_right = demo_payouts.show(running, day) and is_right
     finally:
         parts.__exit__(None, None, None)
     console.print(
-        "\nThe statements and their flow runs are kept. Open them with [bold]jembatan up[/bold]: "
-        "it prints the addresses of the pages and of the Prefect UI."
+        "\nThe statements and their flow runs are kept. Open them with [bold]jembatan up[/bold]: it prints "
+        "where the console and the Prefect UI are. The console wants a key of your own: "
+        "[bold]jembatan clients create YOUR-NAME --scope exceptions:write,refunds:write,"
+        "approvals:write[/bold]"
     )
     raise typer.Exit(0 if is_right else 1)
 

@@ -1,4 +1,4 @@
-"""`jembatan exceptions`: what the statements could not match."""
+"""`jembatan exceptions`: what the statements and the payouts could not match."""
 
 import getpass
 import tempfile
@@ -18,6 +18,7 @@ from common.clock import JAKARTA
 from common.errors import BadInput
 from common.money import plain, rupiah
 from jembatan.commands.output import as_json, complain, console
+from jembatan.commands.payout_words import print_sides
 from jembatan.stack import stack
 from records import exception_list, exception_sheet, sheet_files
 from records import exceptions as rows
@@ -29,9 +30,10 @@ from records.exception_list import Filter
 from records.exception_proposals import proposals
 from records.exception_requests import awaited
 from records.exceptions import NotOpen, NotPossible, ReconciliationException
+from records.payout import evidence as payout_evidence
 from records.refund import Refund
 
-app = typer.Typer(no_args_is_help=True, help="Differences between the gateways' reports and our ledger.")
+app = typer.Typer(no_args_is_help=True, help="Differences between ledger, reports and bank.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _ENDS = {
     "explained": "explain",
@@ -42,6 +44,7 @@ _ENDS = {
 }
 _TWO = "written-off and matched"
 _SHOWN = 100  # wrong rows of a sheet that are printed
+About = Annotated[str | None, typer.Option("--type", help=f"Only of one of {', '.join(rows.TYPES)}.")]
 Number = Annotated[int, typer.Argument(help="Number of the exception.")]
 
 
@@ -52,12 +55,14 @@ def list_(
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only this business day.")
     ] = None,
     class_: Annotated[str | None, typer.Option("--class", help="Only this class.")] = None,
+    type: About = None,
     state: Annotated[str, typer.Option(help=f"One of {', '.join(rows.STATES)}, or all.")] = "open",
     limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
     json: Json = False,
 ) -> None:
     """List exceptions, oldest first."""
     _check("class", class_, CLASSES)
+    _check("type", type, rows.TYPES)
     _check("state", state, (*rows.STATES, "all"))
     with stack(), unit_of_work() as session:
         found = rows.search(
@@ -65,6 +70,7 @@ def list_(
             gateway=gateway,
             business_date=date.date() if date else None,
             class_=class_,
+            type=type,
             state=None if state == "all" else state,
             limit=limit,
         )
@@ -87,7 +93,8 @@ def list_(
         table.add_row(
             str(one.id),
             f"{one.gateway} {one.business_date:%d %b}",
-            one.class_ if state == "open" else f"{one.class_} ({one.state})",
+            f"{one.class_}{' of a payout' if one.is_payout else ''}"
+            + ("" if state == "open" else f" ({one.state})"),
             escape(one.reference or ""),
             rupiah(one.ledger_minor) if one.ledger_minor is not None else "",
             rupiah(one.report_minor) if one.report_minor is not None else "",
@@ -110,6 +117,7 @@ def show(number: Number, json: Json = False) -> None:
         events = rows.history(session, number)
         waiting = awaited(session, [number]).get(number)
         suggested = proposals(session, one)
+        sides = payout_evidence(session, one)
     due = expected_by(one)
     if json:
         steps = [
@@ -121,23 +129,22 @@ def show(number: Number, json: Json = False) -> None:
             "expected_by": due,
             "awaiting": asdict(waiting) if waiting else None,
             "proposals": [asdict(proposal) for proposal in suggested],
+            "payout": sides,
         }
         as_json(_as_dict(one) | more | {"history": steps})
         return
-    console.print(f"[bold]{one.class_}[/bold] · {one.gateway} {one.business_date} · {one.state}")
+    what = f"{one.class_} of a payout" if one.is_payout else one.class_
+    console.print(f"[bold]{what}[/bold] · {one.gateway} {one.business_date} · {one.state}")
     console.print(f"reference {one.reference or '–'} · {one.reason or ''} {one.note or ''}", markup=False)
     if one.source_name:
         console.print(f"{one.source_name}, line {one.line_no}", markup=False)
-    table = Table("", "expected (ours)", "found (theirs)")
-    for name in dict.fromkeys([*one.expected, *one.found]):
-        table.add_row(
-            name.removesuffix("_minor").replace("_", " "),
-            _cell(name, one.expected.get(name)),
-            _cell(name, one.found.get(name)),
-        )
-    console.print(table)
+    if sides is not None:
+        print_sides(sides)
+    else:
+        _print_evidence(one)
     if due is not None and one.state == "open":
-        console.print(f"the gateway should have reported it by the end of {due:%a %d %b %Y}")
+        what = "paid it out" if one.is_payout else "reported it"
+        console.print(f"the gateway should have {what} by the end of {due:%a %d %b %Y}")
     if waiting is not None:
         console.print(
             f"waits for somebody else than {waiting.requested_by}: approval {waiting.approval_id}",
@@ -167,6 +174,9 @@ def resolve(
     payment: Annotated[
         UUID | None, typer.Option(help="For matched: the id of our payment that the line is.")
     ] = None,
+    payout: Annotated[
+        str | None, typer.Option(help="For matched: the payout that the bank's entry is, as due:2026-11-25.")
+    ] = None,
     by: Annotated[str, typer.Option(help="Who says so.")] = getpass.getuser(),
 ) -> None:
     """End an exception: say that it is right as it is, take the line over, give its money back, write it off,
@@ -178,14 +188,21 @@ def resolve(
     if not reason.strip():
         complain("A reason is needed: say why the difference is right as it is.")
         raise typer.Exit(2)
-    if (as_ == "matched") != (payment is not None):
+    if (as_ == "matched") + (payment is not None) + (payout is not None) not in (0, 2):
         raise BadInput(
-            "`--payment` goes with `--as matched`, and with nothing else: our payment that the line is"
+            "`--payment` or `--payout` goes with `--as matched`, and with nothing else: our payment that the "
+            "line is, or the payout that the entry of the bank is"
         )
     try:
         with stack(), unit_of_work() as session:
             outcome = ending.resolve(
-                session, number, _ENDS[as_], by=f"operator:{by}", reason=reason, payment_id=payment
+                session,
+                number,
+                _ENDS[as_],
+                by=f"operator:{by}",
+                reason=reason,
+                payment_id=payment,
+                payout=payout,
             )
     except NotOpen as error:
         complain(f"{error}; `jembatan exceptions list` shows the open ones.")
@@ -241,13 +258,15 @@ def sheet(
     ],
     gateway: Annotated[str | None, typer.Option(help="Only this gateway.")] = None,
     class_: Annotated[str | None, typer.Option("--class", help="Only this class.")] = None,
+    type: About = None,
 ) -> None:
     """Write the open exceptions into a sheet: fill its columns action and reason, then `apply` it."""
     _check("class", class_, CLASSES)
+    _check("type", type, rows.TYPES)
     if file.suffix.casefold() not in (".csv", ".xlsx"):
         raise BadInput(f"{file.name} is neither .csv nor .xlsx")
     with stack(), unit_of_work() as session:
-        found = list(exception_sheet.rows(session, Filter(gateway=gateway, class_=class_)))
+        found = list(exception_sheet.rows(session, Filter(gateway=gateway, type=type, class_=class_)))
     try:
         if file.suffix.casefold() == ".csv":
             file.write_text("".join(sheet_files.as_csv(found)), encoding="utf-8", newline="")
@@ -318,6 +337,7 @@ def _as_dict(one: ReconciliationException) -> dict[str, Any]:
         "gateway": one.gateway,
         "business_date": one.business_date.isoformat(),
         "class": one.class_,
+        "type": one.type,
         "state": one.state,
         "reference": one.reference,
         "reason": one.reason,
@@ -329,6 +349,17 @@ def _as_dict(one: ReconciliationException) -> dict[str, Any]:
         "opened_at": one.opened_at,
         "closed_at": one.closed_at,
     }
+
+
+def _print_evidence(one: ReconciliationException) -> None:
+    table = Table("", "expected (ours)", "found (theirs)")
+    for name in dict.fromkeys([*one.expected, *one.found]):
+        table.add_row(
+            name.removesuffix("_minor").replace("_", " "),
+            _cell(name, one.expected.get(name)),
+            _cell(name, one.found.get(name)),
+        )
+    console.print(table)
 
 
 def _cell(name: str, value: Any) -> str:

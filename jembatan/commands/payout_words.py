@@ -4,8 +4,9 @@ from typing import Any
 
 from rich.markup import escape
 
-from common.money import rupiah
+from common.money import plain_minor, rupiah
 from jembatan.commands.output import console, statement_table
+from records.payout_explained import in_words
 
 
 def print_proof(outcome: dict[str, Any]) -> None:
@@ -18,6 +19,17 @@ def print_proof(outcome: dict[str, Any]) -> None:
     for one in outcome["payouts"]:
         if one["class"] not in ("matched", "timing"):
             console.print(f"[bold]{one['class']}[/bold] · {escape(sentence(one))}", soft_wrap=True)
+
+
+def print_sides(one: dict[str, Any]) -> None:
+    """One payout: what it is made of, what the bank booked, and what is to be said of it."""
+    for name in ("due_on", "first_business_day", "last_business_day", "lines"):
+        if one[name] is not None:
+            console.print(f"  {name.replace('_', ' ')}: {one[name]}")
+    for name in ("payments", "refunds", "chargebacks", "fees", "transfer_fee", "expected", "difference"):
+        if one[name] is not None:
+            console.print(f"  {name.replace('_', ' ')}: {rupiah_of(one[name])}")
+    console.print(f"  {escape(sentence(one))}", soft_wrap=True)
 
 
 def sentence(one: dict[str, Any]) -> str:
@@ -45,33 +57,13 @@ def sentence(one: dict[str, Any]) -> str:
             why = "is not due yet" if one["reason"] == "not_due" else "has no bank statement of its day yet"
             return f"{what}, {rupiah_of(one['expected'])}, due on {one['due_on']}, {why}"
         case "amount_mismatch" | "currency_mismatch":
-            return f"{what}: {rupiah_of(one['expected'])} expected, {where}{_explained(one)}"
+            why = in_words(one["explanation"])
+            return f"{what}: {rupiah_of(one['expected'])} expected, {where}{f'; {why}' if why else ''}"
         case _:
             late = f", {one['late_days']} days after its day" if one["late_days"] else ""
             return f"{where or 'nothing was due'}{late}"
 
 
-_WHAT = {
-    "missing_payment": "the payment {names} is missing in it",
-    "missing_payment_but_not_its_fee": "the payment {names} is missing in it, its fee was taken all the same",
-    "missing_payments": "the payments {names} are missing in it",
-    "chargeback_not_taken_off": "the payment {names}, which was taken back, was not taken off",
-    "refund_not_taken_off": "the refund {names} was not taken off",
-    "repeated_line_paid": "the payment {names}, which the report lists twice, was paid twice",
-}
-
-
-def _explained(one: dict[str, Any]) -> str:
-    said = one["explanation"]
-    if not said:
-        return ""
-    names = ", ".join(said["references"])
-    if not said["is_unique"]:
-        more = " …" if said["lines"] > len(said["references"]) else ""
-        names = f"(one of {said['lines']:,} that are worth the same: {names}{more})"
-    return f"; {_WHAT[said['what']].format(names=names)}"
-
-
 def rupiah_of(plain: str | None) -> str:
     """Plain rupiah as people read them; nothing for nothing."""
-    return "" if plain is None else rupiah(int(plain.replace(".", "")))
+    return "" if plain is None else rupiah(plain_minor(plain))

@@ -13,7 +13,7 @@ from rich.table import Table
 from common.errors import UnusableFile
 from common.settings import GATEWAYS
 from jembatan.commands.output import as_json, complain, console
-from jembatan.commands.payout_words import print_proof, rupiah_of, sentence
+from jembatan.commands.payout_words import print_proof, print_sides, rupiah_of
 from jembatan.stack import stack
 from providers.bank.statement import FORMATS
 from records import payout, payout_run
@@ -182,13 +182,7 @@ def show(
             f"[bold]{escape(one['payout'] or 'an entry of the bank')}[/bold] · "
             f"{one['gateway']} · {one['class']}"
         )
-        for name in ("due_on", "first_business_day", "last_business_day", "lines"):
-            if one[name] is not None:
-                console.print(f"  {name.replace('_', ' ')}: {one[name]}")
-        for name in ("payments", "refunds", "chargebacks", "fees", "transfer_fee", "expected", "difference"):
-            if one[name] is not None:
-                console.print(f"  {name.replace('_', ' ')}: {rupiah_of(one[name])}")
-        console.print(f"  {escape(sentence(one))}", soft_wrap=True)
+        print_sides(one)
 
 
 def _named(which: str) -> sa.ColumnElement[bool]:

@@ -19,8 +19,8 @@ _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,5})?")
 _DAY = re.compile(r"([12][0-9]{3}-[01][0-9]-[0-3][0-9])(T.*|[+-][0-9:]+|Z)?")
 _SIGNS = {"CRDT": 1, "DBIT": -1}
 _NO_REFERENCE = ("", "NONREF", "NOTPROVIDED")
-_TEXTS = ("AddtlNtryInf", "NtryDtls/TxDtls/Refs/EndToEndId", "NtryDtls/TxDtls/RmtInf/Ustrd",
-          "NtryDtls/TxDtls/RmtInf/Strd/CdtrRefInf/Ref", "NtryDtls/TxDtls/AddtlTxInf")  # fmt: skip
+_DETAIL_TEXTS = ("Refs/EndToEndId", "RmtInf/Ustrd", "RmtInf/Strd/CdtrRefInf/Ref", "AddtlTxInf")
+_TEXTS = ("AddtlNtryInf", *(f"NtryDtls/TxDtls/{path}" for path in _DETAIL_TEXTS))
 
 
 def read_camt053(content: bytes, name: str, account: str) -> BankStatement:
@@ -63,7 +63,7 @@ class _Statement:
     def read_into(self, found: BankStatement) -> None:
         """Add its entries and the days that it covers; raises UnusableFile where it contradicts itself."""
         elements = _all(self.element, "Ntry")
-        entries = [entry for one in elements if (entry := self._entry(one)) is not None]
+        entries = [entry for one in elements for entry in self._entries(one)]
         self._compare_count(len(elements))
         balances = self._compare_balances(entries)
         days = [entry.booked_on for entry in entries] + balances
@@ -75,10 +75,45 @@ class _Statement:
         found.entries += [entry for entry in entries if entry.amount_minor]
         found.coverage.append(Coverage(self.account, min(days), max(days)))
 
-    def _entry(self, element: Any) -> Entry | None:
-        """A booked entry; None for one that is pending or for information only."""
+    def _entries(self, element: Any) -> list[Entry]:
+        """A booked entry, or the parts of one that books several at once; none for what is only pending.
+
+        A bank may book the payouts of several gateways as one sum. Its parts count where each has an amount
+        and they add up to it; otherwise the sum is one entry.
+        """
         if (_text(element, "Sts/Cd") or _text(element, "Sts")) not in ("BOOK", ""):
+            return []
+        whole = self._whole(element)
+        details = _all(element, "NtryDtls/TxDtls")
+        if len(details) < 2:
+            return [whole]
+        parts = [self._part(whole, element, one, number) for number, one in enumerate(details, 1)]
+        found = [one for one in parts if one is not None]
+        is_whole = len(found) == len(details) and sum(one.amount_minor for one in found) == whole.amount_minor
+        return found if is_whole else [whole]
+
+    def _part(self, whole: Entry, element: Any, detail: Any, number: int) -> Entry | None:
+        """One of the several that an entry books; None where it does not say how much in its currency."""
+        amounts = _all(detail, "Amt") or _all(detail, "AmtDtls/TxAmt/Amt")
+        if len(amounts) != 1 or amounts[0].get("Ccy", "") != whole.currency:
             return None
+        sign = _SIGNS.get(_text(detail, "CdtDbtInd") or _text(element, "CdtDbtInd"))
+        own = _text(detail, "Refs/AcctSvcrRef")
+        if own in (*_NO_REFERENCE, whole.reference):
+            own = f"{whole.reference}/{number}" if whole.reference else ""
+        texts = [_text(element, "AddtlNtryInf")]
+        texts += [_clean(one.text) for path in _DETAIL_TEXTS for one in _all(detail, path)]
+        return Entry(
+            detail.sourceline,
+            whole.account,
+            whole.booked_on,
+            (sign or 0) * self._minor(amounts[0]),
+            whole.currency,
+            own[:LONGEST_REFERENCE],
+            _narrative(texts),
+        )
+
+    def _whole(self, element: Any) -> Entry:
         amounts, booked = _all(element, "Amt"), _all(element, "BookgDt/Dt") or _all(element, "BookgDt/DtTm")
         sign = _SIGNS.get(_text(element, "CdtDbtInd"))
         if len(amounts) != 1 or not booked or sign is None:
@@ -89,7 +124,6 @@ class _Statement:
         names = (_text(element, "AcctSvcrRef"), _text(element, "NtryRef"))
         reference = next((one for one in names if one not in _NO_REFERENCE), "")[:LONGEST_REFERENCE]
         texts = [_clean(one.text) for path in _TEXTS for one in _all(element, path)]
-        narrative = " ".join(dict.fromkeys(text for text in texts if text not in _NO_REFERENCE))
         return Entry(
             element.sourceline,
             self.account,
@@ -97,7 +131,7 @@ class _Statement:
             sign * self._minor(amounts[0]),
             currency,
             reference,
-            narrative[:LONGEST_NARRATIVE],
+            _narrative(texts),
         )
 
     def _compare_count(self, entries: int) -> None:
@@ -144,6 +178,10 @@ class _Statement:
 
     def _unusable(self, element: Any, reason: str, seen: str = "") -> UnusableFile:
         return UnusableFile(self.name, reason, line=element.sourceline, seen=seen)
+
+
+def _narrative(texts: list[str]) -> str:
+    return " ".join(dict.fromkeys(text for text in texts if text not in _NO_REFERENCE))[:LONGEST_NARRATIVE]
 
 
 def _all(element: Any, path: str) -> list[Any]:

@@ -3,15 +3,15 @@
 Those shipped lie in `providers/bank/layouts/`, one's own in the folder `bank-layouts/` of JEMBATAN_HOME.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.columns import AmountStyle
 from common.errors import BadInput
 from common.tables import Encoding
+from providers import layout_files
 
 SHIPPED = Path(__file__).parent / "layouts"
 FieldName = Literal[
@@ -51,26 +51,13 @@ class BankLayout(BaseModel):
     @property
     def wanted(self) -> dict[str, set[str]]:
         """Header words of each field, folded for comparison."""
-        return {name: {word.casefold() for word in heads} for name, heads in self.columns.items()}
+        return layout_files.folded(self.columns)
 
 
 def load_bank_layout(name: str, own: Path) -> BankLayout:
     """The layout of that name; one's own goes before a shipped one. Raises BadInput naming what there is."""
-    for folder in (own, SHIPPED):
-        path = folder / f"{name}.toml"
-        if Path(name).name == name and path.is_file():
-            return _read(path)
-    known = sorted({path.stem for folder in (own, SHIPPED) for path in folder.glob("*.toml")})
-    raise BadInput(f"there is no bank layout {name!r} (there are: {', '.join(known)})")
-
-
-def _read(path: Path) -> BankLayout:
-    try:
-        return BankLayout(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        raise BadInput(f"the bank layout {path.name} is not usable: {where} {what}".strip()) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"the bank layout {path.name} is no TOML: {error}") from None
+    path = layout_files.find(name, (own, SHIPPED))
+    if path is None:
+        known = sorted({path.stem for folder in (own, SHIPPED) for path in folder.glob("*.toml")})
+        raise BadInput(f"there is no bank layout {name!r} (there are: {', '.join(known)})")
+    return layout_files.read(path, BankLayout, "bank layout", BadInput)

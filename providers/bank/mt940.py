@@ -17,12 +17,16 @@ from common.errors import UnusableFile
 from providers.bank.entries import LONGEST_NARRATIVE, BankStatement, Coverage, Entry
 
 _OPTIONS = mt940.Options.all()
-# The text of :86: as it stands: its sub-fields differ from bank to bank, and patterns look at the whole.
+# The text of :86: as it stands: which sub-fields it has differs from bank to bank.
 _PLAIN: dict[str, Any] = {"post_transaction_details": []}
 _FIELD = re.compile(r"^:(?P<tag>\d{2}[A-Z]?|NS):", re.MULTILINE)
 # Field 61 up to its type of transaction. The library lets an entry pass that lacks the type, and merges it
 # with the next one.
 _ENTRY = re.compile(r":61:\d{6}(\d{4}|\s{4})?R?[CD][A-Z]?\d[\d,]{0,14}[A-Z][A-Z0-9 ]{3}")
+# What a bank says of the whole statement, after its balances: the library gives it to the last entry.
+_OF_THE_STATEMENT = re.compile(r"^(:62[FM]:.*?)^:86:.*", re.MULTILINE | re.DOTALL)
+_SUBFIELD = re.compile(r"\?(\d\d)")
+_FULL_SUBFIELD = 27  # characters; one that long goes on in the next without a blank between
 _FULL_LINE = 65  # a line of :86: that long goes on in the next without a blank between
 _NO_REFERENCE = ("", "NONREF")
 
@@ -62,7 +66,7 @@ def _read_block(found: BankStatement, block: str, lines_before: int, name: str, 
         seen = block.split("\n")[line - lines_before - 1]
         if not _ENTRY.match(seen):
             raise UnusableFile(name, "the field :61: is not one of MT940", line=line, seen=seen)
-    (statement,) = _parsed(block, lines_before, name)
+    (statement,) = _parsed(_OF_THE_STATEMENT.sub(r"\1", block), lines_before, name)
     whose = str(statement.data.get("account_identification") or "").strip()
     if account and whose != account:
         line = places["25"][0]
@@ -127,9 +131,21 @@ def _entry(data: dict[str, Any], line_no: int, account: str, currency: str, name
         str(data.get(key) or "") for key in ("customer_reference", "extra_details", "transaction_details")
     ]
     parts = [part for part in parts if part.strip() not in _NO_REFERENCE]
-    narrative = " ".join(_unwrapped(part) for part in parts)[:LONGEST_NARRATIVE]
+    narrative = " ".join(_told(part) for part in parts)[:LONGEST_NARRATIVE]
     booked_on = _day(data.get("entry_date") or data["date"])
     return Entry(line_no, account, booked_on, int(minor), currency, named, narrative)
+
+
+def _told(text: str) -> str:
+    """A text as people read it; that of sub-fields (`166?00...?20...`) without their marks."""
+    if not re.match(r"\d{3}\?\d\d", text):
+        return _unwrapped(text)
+    code, *rest = _SUBFIELD.split(text.replace("\n", ""))
+    joined, is_full = code, False
+    for words in rest[1::2]:
+        joined += words if is_full else f" {words}"
+        is_full = len(words) >= _FULL_SUBFIELD
+    return " ".join(joined.split())
 
 
 def _unwrapped(text: str) -> str:

@@ -4,41 +4,24 @@ A layout is a TOML file. Those shipped lie in `providers/reports/layouts/`, one'
 `layouts/` of JEMBATAN_HOME; docs/reports.md walks through writing one.
 """
 
-import tomllib
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.columns import AmountStyle
 from common.tables import Encoding
+from providers import layout_files
 
 SHIPPED = Path(__file__).parent / "layouts"
 FieldName = Literal[
-    "reference",
-    "gateway_reference",
-    "type",
-    "status",
-    "amount",
-    "fee",
-    "currency",
-    "occurred_at",
+    "reference", "gateway_reference", "type", "status", "amount", "fee", "currency", "occurred_at",
     "payout_reference",
-]
-FIELDS: tuple[FieldName, ...] = (
-    "reference",
-    "gateway_reference",
-    "type",
-    "status",
-    "amount",
-    "fee",
-    "currency",
-    "occurred_at",
-    "payout_reference",
-)
+]  # fmt: skip
+FIELDS: tuple[FieldName, ...] = get_args(FieldName)
 MAY_BE_ABSENT = {"gateway_reference", "fee", "payout_reference"}
 MAY_LACK_ITS_COLUMN = {"payout_reference"}  # a file of the layout is good without it
 
@@ -83,7 +66,7 @@ class Layout(BaseModel):
     @cached_property
     def wanted(self) -> dict[str, set[str]]:
         """Header words of each field, folded for comparison."""
-        return {name: {word.casefold() for word in heads} for name, heads in self.columns.items()}
+        return layout_files.folded(self.columns)
 
     @cached_property
     def required(self) -> list[set[str]]:
@@ -93,10 +76,9 @@ class Layout(BaseModel):
 
 def load_layout(name: str, own: Path | None = None) -> Layout:
     """The layout of that name; one's own goes before a shipped one. Raises UnknownLayout."""
-    for folder in _folders(own):
-        path = folder / f"{name}.toml"
-        if Path(name).name == name and path.is_file():
-            return _read(path)
+    path = layout_files.find(name, _folders(own))
+    if path is not None:
+        return _read(path)
     known = ", ".join(sorted(layout.name for layout in layouts(own)))
     raise UnknownLayout(f"there is no layout {name!r} (there are: {known})")
 
@@ -117,12 +99,4 @@ def _folders(own: Path | None) -> Iterable[Path]:
 
 
 def _read(path: Path) -> Layout:
-    try:
-        return Layout(name=path.stem, **tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        raise UnknownLayout(f"the layout file {path.name} is not usable: {where} {what}".strip()) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UnknownLayout(f"the layout file {path.name} is no TOML: {error}") from None
+    return layout_files.read(path, Layout, "layout file", UnknownLayout)

@@ -1,25 +1,21 @@
 """The API on a fresh database, and one real Prefect server for all tests that hand something over."""
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
 import pytest
+import shared_prefect
 import uvicorn
 from api_world import Day, every_class
+from console_browser import SIGN_IN, Browser, Person, key_of
 
 from api import figures
+from api.console import signing_in
 from common.settings import settings
 from deployments.names import RECONCILE_ON_DEMAND, REFUND_ON_DEMAND
-from jembatan.stack.database import prefect_database_url
 from records import client as clients
 from records import reconciliation
 from records.db import engine, unit_of_work
@@ -63,8 +59,22 @@ def client(database: str, address: str) -> Iterator[httpx.Client]:
     with unit_of_work() as session:
         _, key = clients.create(session, "tests", ["*"])
     headers = {"Accept": "application/json", "Authorization": f"Bearer {key.text}"}
-    with httpx.Client(base_url=address, headers=headers) as calling:
+    with httpx.Client(base_url=address, headers=headers, timeout=60) as calling:
         yield calling
+
+
+@pytest.fixture
+def reader(client: httpx.Client, nobody_tried_before: None) -> httpx.Client:
+    """The same, signed in to the console besides."""
+    signed_in(client)
+    return client
+
+
+def signed_in(client: httpx.Client) -> None:
+    """Sign a client in to the console with its own key."""
+    key = client.headers["Authorization"].removeprefix("Bearer ")
+    answer = client.post(SIGN_IN, data={"key": key})
+    assert answer.headers["location"] == "/console", answer.text
 
 
 @pytest.fixture(scope="session")
@@ -81,17 +91,22 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
             at_risk = reconciliation.at_risk_minor(session, statement)
             by_class = figures.by_class(session, statement)
 
-        def read(path: str) -> httpx.Response:
-            return httpx.get(f"{address}/reconciliations/{path}").raise_for_status()
+        with unit_of_work() as session:
+            headers = {"Authorization": f"Bearer {clients.create(session, 'day', ['*'])[1].text}"}
+        with httpx.Client(base_url=address, headers=headers) as finance:
+            signed_in(finance)
 
-        shown = Day(
-            statement,
-            read(str(statement)).text,
-            read(f"{statement}/exceptions.csv").content,
-            read("").text,
-            at_risk,
-            by_class,
-        )
+            def read(path: str) -> httpx.Response:
+                return finance.get(f"/reconciliations/{path}").raise_for_status()
+
+            shown = Day(
+                statement,
+                read(str(statement)).text,
+                read(f"{statement}/exceptions.csv").content,
+                read("").text,
+                at_risk,
+                by_class,
+            )
     engine(url).dispose()
     settings.cache_clear()
     return shown
@@ -100,21 +115,7 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a Prefect server's API with our deployments, which no worker serves."""
-    folder = tmp_path_factory.mktemp("prefect")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "PREFECT_HOME": str(folder),
-        "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
-        "PREFECT_API_DATABASE_CONNECTION_URL": prefect_database_url(server),
-    }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    url = f"http://127.0.0.1:{port}/api"
-    with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        _wait_until_up(url, running, folder / "log")
+    with shared_prefect.prefect_server(server, tmp_path_factory.mktemp("prefect")) as url:
         for named, parameters in ((RECONCILE_ON_DEMAND, PARAMETERS), (REFUND_ON_DEMAND, REFUND_PARAMETERS)):
             flow, name = named.split("/")
             flow_id = httpx.post(f"{url}/flows/", json={"name": flow}).json()["id"]
@@ -126,9 +127,6 @@ def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
             }
             httpx.post(f"{url}/deployments/", json=deployment).raise_for_status()
         yield url
-    finally:
-        running.terminate()
-        running.wait(20)
 
 
 @pytest.fixture
@@ -136,7 +134,7 @@ def prefect(database: str, prefect_server: str, monkeypatch: pytest.MonkeyPatch)
     """Our settings point at that server; asks it what it knows."""
     monkeypatch.setenv("JEMBATAN_PREFECT_API_URL", prefect_server)
     settings.cache_clear()
-    with httpx.Client(base_url=prefect_server) as asking:
+    with httpx.Client(base_url=prefect_server, timeout=60) as asking:
         yield asking
 
 
@@ -147,13 +145,31 @@ def no_prefect(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
 
 
-def _wait_until_up(url: str, running: "subprocess.Popen[Any]", log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        assert running.poll() is None, log.read_text()
-        try:
-            if httpx.get(f"{url}/health", timeout=1).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    raise AssertionError("Prefect did not start: " + log.read_text())
+@pytest.fixture
+def nobody_tried_before() -> Iterator[None]:
+    """No address has tried a wrong key."""
+    signing_in._wrong.clear()
+    yield
+    signing_in._wrong.clear()
+
+
+@pytest.fixture
+def person(client: httpx.Client, nobody_tried_before: None) -> Iterator[Person]:
+    """Signs people in, each in a browser of their own."""
+    opened: list[Browser] = []
+
+    def sign_in(name: str, *scopes: str) -> Browser:
+        browser = Browser(base_url=client.base_url, headers={"Accept": "text/html"})
+        opened.append(browser)
+        answer = browser.post(SIGN_IN, data={"key": key_of(name, *scopes).text})
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
+        return browser
+
+    yield sign_in
+    for browser in opened:
+        browser.close()
+
+
+@pytest.fixture
+def rina(person: Person) -> Browser:
+    return person("rina")

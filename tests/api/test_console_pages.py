@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -10,74 +9,17 @@ from typing import Any
 import httpx
 import pytest
 from api_world import Paid, every_class, execute, reconcile, save
+from console_browser import SIGN_IN, Browser, Person, key_of
 
 from api.console import signing_in
 from common import money
 from common.settings import settings
-from records import client as clients
-from records.client import NewKey
 from records.db import unit_of_work
 
-OFFICER = ("exceptions:write", "refunds:write", "approvals:write")
-SIGN_IN = "/console/sign-in"
+pytestmark = pytest.mark.usefixtures("nobody_tried_before")
 HTMX = (
     "71ea67185bfa8c98c39d31717c6fce5d852370fcdfd129db4543774d3145c0de"  # of htmx.org 2.0.10, dist/htmx.min.js
 )
-Person = Callable[..., "Browser"]
-
-
-class Browser(httpx.Client):
-    """A browser without scripts: keeps its cookie, and sends what the forms of a page hold."""
-
-    def see(self, path: str, status: int = 200) -> str:
-        """The words of a page."""
-        answer = self.get(path)
-        assert answer.status_code == status, answer.text
-        return unescape(answer.text)
-
-    def token(self) -> str:
-        """What the forms of this session carry."""
-        found = re.search(r'name="token" value="([0-9a-f]{64})"', self.see("/console"))
-        assert found
-        return found[1]
-
-    def submit(self, path: str, **fields: str) -> httpx.Response:
-        """Send a form of this session."""
-        return self.post(path, data={"token": self.token()} | fields)
-
-
-def key_of(name: str, *scopes: str) -> NewKey:
-    with unit_of_work() as session:
-        return clients.create(session, name, scopes or OFFICER)[1]
-
-
-@pytest.fixture(autouse=True)
-def nobody_tried_before() -> Iterator[None]:
-    signing_in._wrong.clear()
-    yield
-    signing_in._wrong.clear()
-
-
-@pytest.fixture
-def person(client: httpx.Client) -> Iterator[Person]:
-    """Signs people in, each in a browser of their own."""
-    opened: list[Browser] = []
-
-    def sign_in(name: str, *scopes: str) -> Browser:
-        browser = Browser(base_url=client.base_url, headers={"Accept": "text/html"})
-        opened.append(browser)
-        answer = browser.post(SIGN_IN, data={"key": key_of(name, *scopes).text})
-        assert (answer.status_code, answer.headers["location"]) == (303, "/console"), answer.text
-        return browser
-
-    yield sign_in
-    for browser in opened:
-        browser.close()
-
-
-@pytest.fixture
-def rina(person: Person) -> Browser:
-    return person("rina")
 
 
 def of_class(client: httpx.Client, name: str) -> dict[str, Any]:
@@ -114,7 +56,8 @@ def test_who_is_not_signed_in_is_led_to_the_sign_in_and_back(client: httpx.Clien
         "//evil.example/console",
         "/\\evil.example",
         "/console/\\evil",
-        "/reconciliations/",
+        "/reconciliations",
+        "/reconciliations/\\evil",
         "/consoles",
         "javascript:alert(1)",
     ],
@@ -448,7 +391,7 @@ def test_pages_load_only_what_is_ours_and_are_not_kept(client: httpx.Client, rin
     assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
     assert "form-action 'self'" in policy
     assert "unsafe" not in policy
-    assert "form-action 'none'" in client.get("/reconciliations/").headers["Content-Security-Policy"]
+    assert "form-action 'none'" in client.get("/healthz").headers["Content-Security-Policy"]
     script = re.search(r'src="(/static/htmx[^"]*)"', rina.see("/console"))
     assert script
     assert hashlib.sha256(client.get(script[1]).content).hexdigest() == HTMX

@@ -278,7 +278,7 @@ def test_what_is_no_sheet_is_said_to_be_none(client: httpx.Client, body: bytes) 
 
 def test_a_sheet_may_be_larger_than_a_message_but_has_an_end(client: httpx.Client, tmp_path: Path) -> None:
     every_class(tmp_path)
-    body = filled(client, fee_mismatch="explain") + b"\r\n" * (600 * 1024)
+    body = filled(client, fee_mismatch="explain") + b"\r\n" * (2 * 1024 * 1024)
     assert client.post(f"{EXCEPTIONS}/sheet", content=body).status_code == 200
     assert client.post(f"{EXCEPTIONS}/sheet", content=b"x" * (16 * 1024 * 1024 + 1)).status_code == 413
 

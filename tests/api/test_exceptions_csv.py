@@ -15,8 +15,8 @@ from records import exceptions
 from records.db import unit_of_work
 
 
-def rows_of(client: httpx.Client, statement: UUID) -> list[dict[str, str]]:
-    answer = client.get(f"/reconciliations/{statement}/exceptions.csv")
+def rows_of(reader: httpx.Client, statement: UUID) -> list[dict[str, str]]:
+    answer = reader.get(f"/reconciliations/{statement}/exceptions.csv")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     return list(csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"))))
@@ -49,7 +49,7 @@ def test_other_cells_stay_as_they_are() -> None:
     assert neutral("") == ""
 
 
-def test_no_cell_of_a_hostile_report_is_a_formula(client: httpx.Client, tmp_path: Path) -> None:
+def test_no_cell_of_a_hostile_report_is_a_formula(reader: httpx.Client, tmp_path: Path) -> None:
     lines = [
         Paid("R-1").line(reference="=cmd|'/C calc'!A0", gateway_reference="@SUM(A1)"),
         Paid("R-2").line(amount="-5"),
@@ -59,7 +59,7 @@ def test_no_cell_of_a_hostile_report_is_a_formula(client: httpx.Client, tmp_path
     with unit_of_work() as session:
         one = exceptions.search(session, run_id=statement)[0]
         exceptions.move(session, one.id, "explained", actor="-eve", reason="=1+1")
-    rows = rows_of(client, statement)
+    rows = rows_of(reader, statement)
     cells = [cell for row in rows for cell in row.values()]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
     for shown in ("'=cmd|'/C calc'!A0", "'@SUM(A1)", "'-5", "'+x", "'=name.csv", "'-eve", "'=1+1"):
@@ -67,13 +67,13 @@ def test_no_cell_of_a_hostile_report_is_a_formula(client: httpx.Client, tmp_path
 
 
 def test_a_file_in_several_pieces_is_whole(
-    client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reader: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "_BATCH", 100)
     statement = reconcile(tmp_path, [Paid(f"R-{number}").line() for number in range(300)])
-    rows = rows_of(client, statement)
+    rows = rows_of(reader, statement)
     assert len({row["exception"] for row in rows}) == len(rows) == 300
 
 
-def test_the_file_of_an_unknown_statement_is_not_found(client: httpx.Client) -> None:
-    assert client.get(f"/reconciliations/{uuid4()}/exceptions.csv").status_code == 404
+def test_the_file_of_an_unknown_statement_is_not_found(reader: httpx.Client) -> None:
+    assert reader.get(f"/reconciliations/{uuid4()}/exceptions.csv").status_code == 404

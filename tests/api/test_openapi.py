@@ -35,7 +35,16 @@ IDS = {
     "list_exceptions", "exceptions_ageing", "read_exception", "resolve_exception",
     "download_exceptions_sheet", "upload_exceptions_sheet", "list_reconciliations", "read_reconciliation",
     "read_payout", "list_payouts",
-    "statements", "statement_json", "statement_csv", "statement_page", "healthz", "readyz", "metrics",
+    "create_credential", "list_credentials", "read_credential", "revoke_credential", "suspend_credential",
+    "restore_credential", "export_credentials", "brand_training_centre", "verify_badge", "public_credential",
+    "badge_jws", "badge_json", "badge_png", "badge_svg", "status_list", "read_achievement",
+    "achievement_image", "jwks", "did_document",
+    "report_completion", "report_completion_sheet", "download_completion_template",
+    "list_completion_reports", "read_completion_report", "list_completion_participants",
+    "settle_completion_report",
+    "find_person", "read_person", "read_person_audit", "reveal_person", "export_person", "erase_person",
+    "breach_report",
+    "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)
 

@@ -5,7 +5,10 @@ from pathlib import Path
 
 from api_world import Paid, reconcile, save
 
-from common import clock
+from common import clock, money
+from records import payout_run, payout_sums
+from records.db import unit_of_work
+from tasks import bank_statements
 
 
 def a_week(folder: Path) -> None:
@@ -13,6 +16,32 @@ def a_week(folder: Path) -> None:
     for gateway, days in (("gopay", (1, 5, 20)), ("linkaja", (1, 3)), ("ovo", (1, 40))):
         for ago in days:
             _day(folder, gateway, ago)
+    _pay_out(folder)
+
+
+def _pay_out(folder: Path) -> None:
+    """What the bank has booked of older days: GoPay lacks a payment, OVO came late and is another."""
+    today = clock.business_date(clock.now())
+    rows = []
+    for gateway, first in (("gopay", 5), ("linkaja", 3), ("ovo", 40)):
+        day = today - timedelta(days=first)
+        with unit_of_work() as session:
+            (payout,) = payout_sums.settled(session, gateway, day, day, 0).values()
+        lacking = {"gopay": 22_050_000, "ovo": 1_000_000}.get(gateway, 0)  # a payment of 225,000 less its fee
+        amount = money.plain(payout.expected_minor - lacking)
+        name = "KREDIT 0815" if gateway == "ovo" else payout.key.removeprefix("due:")
+        late = timedelta(days=gateway == "ovo")
+        rows.append(
+            f"0012345678,{payout.due_on + late},{amount},credit,IDR,,TRSF SANDBOX {gateway} PAYOUT {name}"
+        )
+    path = folder / f"bank-{today}.csv"
+    path.write_text(
+        "\n".join(["account,booked_on,amount,direction,currency,reference,narrative", *rows]) + "\n"
+    )
+    bank_statements.take(path)
+    for gateway in ("gopay", "linkaja", "ovo"):
+        with unit_of_work() as session:
+            payout_run.reconcile(session, gateway, today - timedelta(days=45), today)
 
 
 def _day(folder: Path, gateway: str, ago: int) -> None:

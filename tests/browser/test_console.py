@@ -1,5 +1,6 @@
 """The console as a finance officer meets it: in Chromium, with the mouse, by keyboard, on a phone."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,9 @@ def wide(page: "Page") -> int:
     return int(page.evaluate("document.documentElement.scrollWidth"))
 
 
-def first_of(page: "Page", class_: str) -> str:
+def first_of(page: "Page", class_: str, type: str = "payment") -> str:
     """The address of the first open exception of a class."""
-    page.goto(f"/console/exceptions?class={class_}")
+    page.goto(f"/console/exceptions?class={class_}&type={type}")
     found = page.locator("table.rows tbody a").first.get_attribute("href")
     assert found
     return found
@@ -201,10 +202,20 @@ def test_everything_works_without_javascript(console: Console, browser: "Browser
 def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Page", tmp_path: Path) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
+    barriers: dict[str, Any] = {}
+
+    def look_for_barriers(name: str) -> None:
+        """By daylight and in the dark."""
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            barriers[f"{name}, {scheme}"] = Axe().run(page, options=RULES)
+
     page.goto("/console/sign-in")
-    barriers = {"sign-in": Axe().run(page, options=RULES)}
+    look_for_barriers("sign-in")
     console.sign_in(page, "rina")
     _, question = asked_for(console, page, "INV-2026-004712")
+    page.goto("/reconciliations/")
+    statement = page.locator("table.list tbody a").first.get_attribute("href") or ""
     seen = {
         "start": "/console",
         "exceptions": "/console/exceptions",
@@ -212,12 +223,15 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
         "exception": first_of(page, "amount_mismatch"),
         "line": first_of(page, "missing_in_ledger"),
         "second-charge": first_of(page, "duplicate_at_gateway"),
+        "payout": first_of(page, "amount_mismatch", "payout"),
+        "payout-entry": first_of(page, "missing_in_ledger", "payout"),
         "approvals": "/console/approvals?state=all",
         "approval": question,
         "payments": "/console/payments",
         "payment": f"/console/payments/{console.desk.paid()['payment_id']}",
         "nothing": "/console/exceptions/99999999",
         "statements": "/reconciliations/",
+        "statement": statement,
     }
     widths = {}
     for name, path in seen.items():
@@ -225,16 +239,33 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
         page.goto(path)
         for summary in page.locator("summary").all():
             summary.click()
-        barriers[name] = Axe().run(page, options=RULES)
+        look_for_barriers(name)
         page.set_viewport_size({"width": 360, "height": 740})
         widths[name] = wide(page)
         if name in ("start", "exception", "approval"):
-            barriers[f"{name} on a phone"] = Axe().run(page, options=RULES)
+            look_for_barriers(f"{name} on a phone")
             page.goto(path)
             picture(page, f"console-{name}-phone", tmp_path)
     assert {name: width for name, width in widths.items() if width > 360} == {}
     found = [f"{name}: {one.generate_report()}" for name, one in barriers.items() if one.violations_count]
     assert not found, "\n".join(found)
     page.set_viewport_size({"width": 1280, "height": 1100})
-    page.goto("/console")
-    picture(page, "console-start", tmp_path)
+    for name, path in (("start", "/console"), ("payout", seen["payout"])):
+        page.goto(path)
+        picture(page, f"console-{name}", tmp_path)
+    page.emulate_media(color_scheme="dark")
+    page.goto(seen["payout"])
+    picture(page, "console-payout-dark", tmp_path)
+    _keep_all(page, seen)
+
+
+def _keep_all(page: "Page", seen: dict[str, str]) -> None:
+    """With EVERY_PAGE_TO=FOLDER a picture of every page, wide and narrow, light and dark, to look at."""
+    folder = os.environ.get("EVERY_PAGE_TO")
+    for name, path in (seen | {"sign-out": "/console"}).items() if folder else ():
+        page.goto(path)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            for width in (1280, 360):
+                page.set_viewport_size({"width": width, "height": 900})
+                page.screenshot(path=f"{folder}/{name}-{scheme}-{width}.png", full_page=True)

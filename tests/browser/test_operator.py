@@ -32,7 +32,7 @@ def stack() -> Iterator[dict[str, Any]]:
         up = Up(home, environment)
         record = up.start()["stack"]
         day = clock.yesterday()
-        ledger = httpx.get(f"{record['sandbox_url']}/_sandbox/days/{day}/ledger.csv", timeout=30)
+        ledger = httpx.get(f"{record['sandbox_url']}/_sandbox/days/{day}/ledger.csv", timeout=60)
         (home.path / "ledger.csv").write_bytes(ledger.content)
 
         def jembatan(*words: str) -> bytes:
@@ -70,7 +70,7 @@ def test_a_run_started_from_the_form_reaches_its_statement(
         runs = httpx.post(f"{prefect}/flow_runs/filter", json=asked).json()
         return next((run for run in runs if run["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED")), None)
 
-    run = wait_until(the_run, "the run to end", 60)
+    run = wait_until(the_run, "the run to end", 120)
     message = run["state"]["message"]
     assert run["state"]["type"] == "COMPLETED", message
     assert message.startswith("matched ")
@@ -84,6 +84,10 @@ def test_a_run_started_from_the_form_reaches_its_statement(
     process = next(one for one in processes["items"] if one["flow_run_id"] == run["id"])
     assert process["state"] == "succeeded"
     page.goto(process["outcome"]["page"])
+    page.get_by_label("Your key").fill(stack["finance_key"])  # whoever opens the link signs in, and is there
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    assert page.url == process["outcome"]["page"]
     assert "balance" in page.inner_text("body").lower()
     assert page.title()
     picture(page, "statement", tmp_path)
@@ -130,7 +134,7 @@ def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
         page.reload()
         return question.count() == 1
 
-    wait_until(is_asked, "the question", 90)
+    wait_until(is_asked, "the question", 120)
     question.click()
     page.get_by_role("heading", name="Decide").wait_for()
     assert "rina" in page.inner_text(".figures")
@@ -144,5 +148,5 @@ def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
         page.reload()
         return "given back" in page.inner_text(".card.refund")
 
-    wait_until(is_back, "the refund", 60)
+    wait_until(is_back, "the refund", 120)
     picture(page, "refund-given-back", tmp_path)

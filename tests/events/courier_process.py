@@ -1,28 +1,27 @@
 """A courier in a process of its own, that dies by SIGKILL at the N-th call into our own code.
 
-Usage: courier_process.py N; N = 0 lives until there is nothing left to deliver, and prints the number of
+A program of the nursery: N; N = 0 lives until there is nothing left to deliver, and prints the number of
 calls. No part of the project knows of this: Python's own profiler counts the calls.
 """
 
 import os
 import signal
-import sys
 import threading
 import time
 from pathlib import Path
 from types import FrameType
+
+import sqlalchemy as sa
+
+from api.courier import Courier
+from records.db import unit_of_work
+from records.platform_events import PlatformEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / room) for room in ("api", "records", "providers"))
 
 
 def main(deadly: int) -> None:
-    import sqlalchemy as sa
-
-    from api.courier import Courier
-    from records.db import unit_of_work
-    from records.platform_events import PlatformEvent
-
     calls = 0
     lock = threading.Lock()
 
@@ -46,7 +45,3 @@ def main(deadly: int) -> None:
     while not is_done():
         time.sleep(0.05)
     print(calls)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

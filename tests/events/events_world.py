@@ -200,7 +200,7 @@ def execute(statement: str, *values: object) -> None:
         db.execute(statement.encode(), values)
 
 
-def eventually(look: Callable[[], object], seconds: float = 15) -> None:
+def eventually(look: Callable[[], object], seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not look():
         assert time.monotonic() < until, "waited in vain"

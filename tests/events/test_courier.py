@@ -1,13 +1,11 @@
 """The courier over real HTTP: each event arrives, in order for its payment, whoever is slow or killed."""
 
 import logging
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -31,6 +29,7 @@ from events_world import (
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
+from nursery import Child, Nursery
 
 from api import courier as courier_room
 from api.courier import Courier
@@ -377,15 +376,17 @@ def test_the_courier_works_as_long_as_the_api_does(client: UUID, platform: Platf
         eventually(lambda: delivered_all(ids))
     finally:
         running.should_exit = True
-        thread.join(20)
+        thread.join(60)
     assert not [one for one in threading.enumerate() if one.name.startswith("courier")]
 
 
-def a_courier_process(deadly: int = 0) -> "subprocess.Popen[str]":
-    environment = os.environ | {"PYTHONPATH": str(PROCESS.parents[2]), "PGAPPNAME": "courier process"}
-    return subprocess.Popen(
-        [sys.executable, str(PROCESS), str(deadly)], env=environment, stdout=subprocess.PIPE, text=True
-    )
+ACourierProcess = Callable[..., Child]
+
+
+@pytest.fixture
+def a_courier_process(database: str, nursery: Callable[[Path], Nursery]) -> ACourierProcess:
+    """Begins a process of a courier that dies at its N-th call (0: never)."""
+    return lambda deadly=0: nursery(PROCESS).begin(deadly, PGAPPNAME="courier process")
 
 
 def the_lease_of_the_dead_ends() -> None:
@@ -401,13 +402,13 @@ def the_lease_of_the_dead_ends() -> None:
 
 
 def test_a_courier_killed_between_the_request_and_its_commit_repeats_the_same_event(
-    client: UUID, platform: Platform
+    client: UUID, platform: Platform, a_courier_process: ACourierProcess
 ) -> None:
     killed = threading.Event()
 
     def kill(one: Received) -> int:
         if one.attempt == 1 and one.type == "payment.pending":
-            doomed.send_signal(signal.SIGKILL)
+            doomed.kill()
             doomed.wait()
             killed.set()
         return 200
@@ -419,14 +420,16 @@ def test_a_courier_killed_between_the_request_and_its_commit_repeats_the_same_ev
     assert states(ids) == ["waiting"] * 2, "it has arrived, and nobody noted it"
     the_lease_of_the_dead_ends()
     survivor = a_courier_process()
-    assert survivor.wait(60) == 0
+    assert survivor.wait() == 0
     assert [one.id for one in platform.received] == [ids[0], ids[0], ids[1]]
     first, again, _ = platform.received
     assert first.body == again.body
     assert delivered_all(ids)
 
 
-def kill_and_deliver(client: UUID, platform: Platform, points: list[float]) -> None:
+def kill_and_deliver(
+    client: UUID, platform: Platform, a_courier_process: ACourierProcess, points: list[float]
+) -> None:
     """A courier killed at each of these points of its work, and another one that ends it: nothing is lost."""
 
     def some_events() -> dict[str, list[str]]:
@@ -434,30 +437,34 @@ def kill_and_deliver(client: UUID, platform: Platform, points: list[float]) -> N
 
     some_events()
     whole = a_courier_process()
-    said, _ = whole.communicate(timeout=60)
-    calls = int(said)
+    assert whole.wait() == 0, whole.complained
+    calls = int(whole.said)
     for point in points:
         platform.received.clear()
         platform.taken.clear()
         ids = some_events()
         deadly = max(1, int(calls * point))
         doomed = a_courier_process(deadly)
-        assert doomed.wait(60) in (-signal.SIGKILL, 0)
+        assert doomed.wait() in (-signal.SIGKILL, 0)
         the_lease_of_the_dead_ends()
-        assert a_courier_process().wait(60) == 0
+        assert a_courier_process().wait() == 0
         assert delivered_all(all_of(ids)), f"killed at call {deadly} of {calls}"
         assert in_order_of_payment(platform.taken) == ids
         bodies = {(one.id, one.body) for one in platform.received}
         assert len(bodies) == 4, "a repeat has the same body"
 
 
-def test_a_courier_killed_in_the_middle_loses_nothing(client: UUID, platform: Platform) -> None:
-    kill_and_deliver(client, platform, [0.35, 0.6])
+def test_a_courier_killed_in_the_middle_loses_nothing(
+    client: UUID, platform: Platform, a_courier_process: ACourierProcess
+) -> None:
+    kill_and_deliver(client, platform, a_courier_process, [0.35, 0.6])
 
 
 @pytest.mark.slow
-def test_a_courier_killed_anywhere_loses_nothing(client: UUID, platform: Platform) -> None:
-    kill_and_deliver(client, platform, [number / 40 for number in range(1, 40)])
+def test_a_courier_killed_anywhere_loses_nothing(
+    client: UUID, platform: Platform, a_courier_process: ACourierProcess
+) -> None:
+    kill_and_deliver(client, platform, a_courier_process, [number / 40 for number in range(1, 40)])
 
 
 @tries(
@@ -489,7 +496,7 @@ def test_however_attempts_fail_each_payment_s_order_holds(
         one.start()
     try:
         ids = all_of(expected)
-        eventually(lambda: "waiting" not in states(ids), 30)
+        eventually(lambda: "waiting" not in states(ids))
     finally:
         for one in couriers:
             one.stop()

@@ -42,7 +42,7 @@ def documented(database: str, tmp_path: Path) -> Iterator[tuple[UUID, Path]]:
         )
     yield client, tmp_path / "printed"
     running.terminate()
-    running.wait(10)
+    running.wait(60)
 
 
 def test_the_documented_receiver_takes_each_event_once(

@@ -1,6 +1,6 @@
 """Serve the API in this process and die by SIGKILL at the N-th call into the code of payments.
 
-Usage: api_killed_at.py N PORT; N = 0 lives until it is stopped. No part of the project knows of this:
+A program of the nursery: N PORT; N = 0 lives until it is stopped. No part of the project knows of this:
 Python's own profiler counts the calls. What only waits for news (the relay, the courier) is not counted.
 """
 
@@ -11,6 +11,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import uvicorn
+
+from api.app import app
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS = (
     *(str(ROOT / room) for room in ("checkout", "providers")),
@@ -20,10 +24,6 @@ OURS = (
 
 
 def main(deadly: int, port: int) -> None:
-    import uvicorn
-
-    from api.app import app
-
     calls = 0
 
     def count(frame: Any, event: str, _argument: Any) -> None:
@@ -37,7 +37,3 @@ def main(deadly: int, port: int) -> None:
         threading.setprofile(count)
         sys.setprofile(count)
     uvicorn.run(app, port=port, log_level="warning")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -30,7 +30,7 @@ def at_work(parts: Stack, patch: pytest.MonkeyPatch) -> Iterator[Till]:
     with (
         Served(app, port),
         httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key.text}"}, timeout=60) as http,
-        httpx.Client(base_url=str(parts.sandbox_url), timeout=30) as sandbox,
+        httpx.Client(base_url=str(parts.sandbox_url), timeout=60) as sandbox,
     ):
         yield Till(http, sandbox)
         sandbox.delete("/_sandbox/failures")

@@ -83,5 +83,5 @@ def test_many_who_verify_at_a_gateway_that_hangs_keep_nobody_from_creating_at_an
             pool.submit(many.post, url, json={"payment_id": str(one)})
         wait_until(lambda: len(turnstile.waiting) >= 16, "the questions")
         for _ in range(10):
-            made = till.http.post("/api/v1/payments/create", json=order("linkaja"), timeout=5)
+            made = till.http.post("/api/v1/payments/create", json=order("linkaja"), timeout=30)
             assert made.json()["status"] == "pending"

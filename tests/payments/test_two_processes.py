@@ -1,12 +1,14 @@
 """Two processes of the API at once: what comes to both is done once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
 import sqlalchemy as sa
-from till import Till, free_port, is_up, order, served, wait_until
+from nursery import Nursery
+from till import API, Till, free_port, is_up, order, served, wait_until
 
 from common.settings import GATEWAYS
 from jembatan.stack import Stack
@@ -16,7 +18,9 @@ from records.notification import Notification
 
 
 @pytest.fixture
-def tills(parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Till]]:
+def tills(
+    parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch, nursery: Callable[[Path], Nursery]
+) -> Iterator[list[Till]]:
     """The same house with two doors; gateways know the first one."""
     ports = [free_port(), free_port()]
     monkeypatch.setenv("JEMBATAN_PUBLIC_URL", f"http://127.0.0.1:{ports[0]}")
@@ -24,13 +28,13 @@ def tills(parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch) -> Itera
         _, key = clients.create(session, "platform", ["*"], rate_per_minute=1_000_000)
     headers = {"Authorization": f"Bearer {key.text}"}
     with (
-        served(0, ports[0]),
-        served(0, ports[1]),
+        served(nursery(API), 0, ports[0]),
+        served(nursery(API), 0, ports[1]),
         httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", headers=headers, timeout=60) as first,
         httpx.Client(base_url=f"http://127.0.0.1:{ports[1]}", headers=headers, timeout=60) as second,
-        httpx.Client(base_url=str(parts.sandbox_url), timeout=30) as sandbox,
+        httpx.Client(base_url=str(parts.sandbox_url), timeout=60) as sandbox,
     ):
-        wait_until(lambda: all(map(is_up, ports)), "both processes", 40)
+        wait_until(lambda: all(map(is_up, ports)), "both processes")
         yield [Till(first, sandbox), Till(second, sandbox)]
         for gateway in GATEWAYS:
             sandbox.post("/_sandbox/notifications", json={"gateway": gateway, "mode": "at_once"})

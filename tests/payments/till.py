@@ -1,9 +1,6 @@
 """What the tests of payments work with: the API at work, the sandbox behind it, and a till to pay at."""
 
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,17 +14,18 @@ from uuid import uuid4
 import httpx
 import sqlalchemy as sa
 import uvicorn
+from nursery import Child, Nursery
 
 from common import clock
 from records.db import unit_of_work
 from records.payment import Payment
 
 T = TypeVar("T")
-KILLED = Path(__file__).parent / "api_killed_at.py"
+API = Path(__file__).parent / "api_killed_at.py"  # a program of the nursery
 EMAIL = "siti.rahma@example.id"
 
 
-def wait_until(look: Callable[[], T], what: str, seconds: float = 20) -> T:
+def wait_until(look: Callable[[], T], what: str, seconds: float = 90) -> T:
     """The first true answer of `look`."""
     until = time.monotonic() + seconds
     while not (seen := look()):
@@ -77,7 +75,7 @@ class Till:
 
     http: httpx.Client
     sandbox: httpx.Client
-    gateway: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))  # without a key
+    gateway: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))  # without a key
 
     def create(self, gateway: str = "gopay", **changes: Any) -> dict[str, Any]:
         """Create a payment that is pending afterwards."""
@@ -100,7 +98,7 @@ class Till:
         answer = self.http.post("/api/v1/payments/verify", json={"payment_id": made["payment_id"]})
         return dict(answer.raise_for_status().json())
 
-    def becomes(self, made: dict[str, Any], status: str, seconds: float = 20) -> dict[str, Any]:
+    def becomes(self, made: dict[str, Any], status: str, seconds: float = 90) -> dict[str, Any]:
         """Wait until the payment has that status."""
         return wait_until(
             lambda: now if (now := self.read(made))["status"] == status else None,
@@ -169,11 +167,9 @@ class Served:
 
 
 @contextmanager
-def served(deadly: int, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def served(api: Nursery, deadly: int, port: int) -> Iterator[Child]:
     """A process of the API that dies at its `deadly`-th call (0: never)."""
-    words = [sys.executable, str(KILLED), str(deadly), str(port)]
-    root = str(KILLED.parents[2])
-    process = subprocess.Popen(words, cwd=root, env=os.environ | {"PYTHONPATH": root})
+    process = api.begin(deadly, port)
     try:
         yield process
     finally:

@@ -11,6 +11,7 @@ from bank_world import proof
 from records import ledger, matching, process, staging
 from records.db import connection, unit_of_work
 from sandbox import bank, bank_files, gopay_files, linkaja
+from sandbox.bank import Asked
 from sandbox.books import LEAST_SIZE, Books
 from tasks import bank_statements
 
@@ -61,7 +62,7 @@ def settle_books(books: Books, gateway: str, day: date, folder: Path) -> None:
 
 def take_statement(books: Books, first: date, last: date, since: date, form: str, folder: Path) -> None:
     path = folder / f"bank-{first}-{last}.{form}"
-    path.write_text(FORMS[form](bank.bookings(books, first, last, since), first, last), newline="")
+    path.write_text(FORMS[form](bank.bookings(books, first, last, Asked(since)), first, last), newline="")
     bank_statements.take(path)
 
 
@@ -83,12 +84,13 @@ def test_payouts_are_what_the_sandboxs_bank_was_made_to_do(
     first, last = FIRST + timedelta(days=1), FIRST + timedelta(days=8)
     take_statement(books, first, last - timedelta(days=3), FIRST, form, tmp_path)
     take_statement(books, last - timedelta(days=4), last, FIRST, form, tmp_path)  # a day is in both
-    known = bank.truth(books, first, last, FIRST)[gateway]
+    known = bank.truth(books, first, last, Asked(FIRST))[gateway]
     known_kinds = {one["kind"] for one in known["payouts"] if one["due_on"] <= str(FIRST + timedelta(days=7))}
     assert known_kinds >= {"payment_missing", "late", "unknown_credit"}
     outcome = proof(first, FIRST + timedelta(days=7), gateway)
     assert (
-        classes_of(outcome) == bank.truth(books, first, FIRST + timedelta(days=7), FIRST)[gateway]["classes"]
+        classes_of(outcome)
+        == bank.truth(books, first, FIRST + timedelta(days=7), Asked(FIRST))[gateway]["classes"]
     )
     found = {one["due_on"]: one for one in outcome["payouts"] if one["due_on"]}
     for one in known["payouts"]:

@@ -17,7 +17,8 @@ def run(database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
     """Runs a command as the terminal does; exit code, standard output and error."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["jembatan", "payouts", *map(str, arguments)])
+        first = () if arguments[0] == "exceptions" else ("payouts",)
+        monkeypatch.setattr("sys.argv", ["jembatan", *first, *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         said = capsys.readouterr()
@@ -45,6 +46,30 @@ def test_a_statement_is_taken_over_and_its_payouts_are_looked_at(run: Any, tmp_p
     for name in (one["payout_id"], f"due:{WED}"):
         code, out, _ = run("show", name)
         assert (code, "difference: -Rp 269,500" in out) == (0, True)
+
+
+def test_a_payout_is_worked_by_the_commands_of_exceptions(run: Any, tmp_path: Path) -> None:
+    named = [paid("A1", 150_000, payout="PO-1"), paid("A2", 275_000, payout="PO-2")]
+    settle(tmp_path, TUE, named)
+    credits = [Credit(WED, net(named[0]), "PO-7"), Credit(WED, net(named[1]) - 1, "PO-2")]
+    run("import-statement", bank_file(tmp_path, credits, "bank.csv"))
+    _, out, _ = run("exceptions", "list", "--type", "payout", "--json")
+    found = {one["class"]: one for one in json.loads(out)}
+    assert {one["type"] for one in found.values()} == {"payout"}
+    code, out, _ = run("exceptions", "show", found["amount_mismatch"]["exception"])
+    assert code == 0
+    assert "amount_mismatch of a payout · gopay 2026-11-25 · open" in out
+    assert "expected: Rp 269,500" in out
+    code, out, _ = run("exceptions", "show", found["missing_at_gateway"]["exception"])
+    assert "the gateway should have paid it out by the end of Wed 25 Nov 2026" in out
+    entry = found["missing_in_ledger"]["exception"]
+    ending = ("exceptions", "resolve", entry, "--as", "matched", "--reason", "FIN-118", "--by", "ani")
+    code, out, _ = run(*ending, "--payout", "PO-1")
+    assert (code, "stays open until somebody else approves" in out) == (0, True)
+    code, _, error = run(*ending)
+    assert (code, "`--payment` or `--payout` goes with `--as matched`" in error) == (2, True)
+    code, _, error = run("exceptions", "list", "--type", "bank")
+    assert (code, "There is no type 'bank'" in error) == (2, True)
 
 
 def test_json_has_the_form_of_a_reconciliation(run: Any, tmp_path: Path) -> None:

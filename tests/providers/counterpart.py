@@ -22,6 +22,8 @@ from providers.base import ChargeOrder, Learner, RefundOrder
 
 LOST = "lost"  # the call is taken, the connection closed without an answer
 BROKEN = "broken"  # the answer breaks off in the middle
+OAUTH = "/oauth/token"
+TOKEN_PATHS = ("access-token/b2b", OAUTH)
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,16 @@ class Counterpart:
     @property
     def business(self) -> list[Call]:
         """The calls but those for tokens."""
-        return [call for call in self.calls if not call.path.endswith("access-token/b2b")]
+        return [call for call in self.calls if not call.path.endswith(TOKEN_PATHS)]
 
     def answer_to(self, call: Call) -> tuple[int, Any, dict[str, str]]:
         self.calls.append(call)
-        if call.path.endswith("access-token/b2b"):
+        if call.path.endswith(TOKEN_PATHS):
             count = sum(one.path == call.path for one in self.calls)
             if self.tokens:
                 return (*self.tokens[min(count, len(self.tokens)) - 1], {})
+            if call.path.endswith(OAUTH):
+                return 200, {"access_token": f"token-{count}", "token_type": "Bearer", "expires_in": 3600}, {}
             return 200, {"responseCode": "2007300", "accessToken": f"token-{count}", "expiresIn": "900"}, {}
         return self._answers.popleft() if self._answers else (500, {"detail": "nothing to say"}, {})
 

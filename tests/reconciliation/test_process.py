@@ -1,12 +1,10 @@
 """The reconciliation as a process: through Prefect, killed, doubled, waiting, healed, run again."""
 
-import os
 import random
-import subprocess
-import sys
+import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 import world
+from nursery import Child, Nursery
 from world import DAY, LEDGER_HEAD, REPORT_HEAD, load_ledger, random_items, random_line, write
 
 from jembatan.stack import Stack
@@ -103,23 +102,25 @@ def test_the_flow_reaches_its_outcome_and_the_operator_sees_it(
     assert what_is_recorded()["staging"] == 0
 
 
-def run_killed(deadly: int, source: str, process_run: UUID | None = None) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, str(KILLED), str(deadly), "gopay", DAY.isoformat(), source]
-    words += [str(process_run)] if process_run else []
-    root = str(KILLED.parents[2])
-    return subprocess.run(
-        words,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "PYTHONPATH": root},
-    )
+Killed = Callable[..., Child]
+
+
+@pytest.fixture
+def run_killed(parts: Stack, database: str, nursery: Callable[[Path], Nursery]) -> Killed:
+    """Runs the day in a process that dies at its N-th call (0: never), until its end."""
+
+    def run(deadly: int, source: str, process_run: UUID | None = None) -> Child:
+        which = [str(process_run)] if process_run else []
+        child = nursery(KILLED).begin(deadly, "gopay", DAY.isoformat(), source, *which)
+        child.wait()
+        return child
+
+    return run
 
 
 def left_behind() -> list[UUID]:
     """The run that lost its worker, queued again; the server needs a moment to notice a killed session."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while True:
         with unit_of_work() as session:
             process.requeue_orphans(session, idle=timedelta(0))
@@ -130,36 +131,31 @@ def left_behind() -> list[UUID]:
         time.sleep(0.05)
 
 
-def kill_and_repair(folder: Path, points: Sequence[float]) -> None:
+def kill_and_repair(run_killed: Killed, folder: Path, points: Sequence[float]) -> None:
     """Kill a run at each of the points (0 to 1 of its calls), work it again as the relay would, compare."""
     source = a_day(folder)
     for _ in range(2):  # the first run keeps the file, and so makes more calls than each run after it
         whole = run_killed(0, source)
-        assert "COMPLETED" in whole.stdout, whole.stderr
-    calls = int(whole.stdout.split()[0])
+        assert "COMPLETED" in whole.said, whole.complained
+    calls = int(whole.said.split()[0])
     expected = what_is_recorded()
     for point in points:
         deadly = max(1, int(calls * point))
-        # Runs differ by some calls: the very last points may lie beyond the end of one.
-        assert run_killed(deadly, source).returncode == -9 or point > 0.85
+        assert run_killed(deadly, source).poll() == -signal.SIGKILL, f"at call {deadly} of {calls}"
         left = left_behind()
         assert len(left) <= 1
         again = run_killed(0, source, left[0] if left else None)
-        assert "COMPLETED" in again.stdout, (deadly, again.stdout, again.stderr)
+        assert "COMPLETED" in again.said, (deadly, again.complained)
         assert what_is_recorded() == expected, f"killed at call {deadly} of {calls}"
 
 
-def test_a_run_killed_in_the_middle_ends_like_one_that_was_not(
-    parts: Stack, database: str, tmp_path: Path
-) -> None:
-    kill_and_repair(tmp_path, [0.4, 0.7, 0.95])
+def test_a_run_killed_in_the_middle_ends_like_one_that_was_not(run_killed: Killed, tmp_path: Path) -> None:
+    kill_and_repair(run_killed, tmp_path, [0.4, 0.7, 0.95])
 
 
 @pytest.mark.slow
-def test_a_run_killed_anywhere_ends_like_one_that_was_not(
-    parts: Stack, database: str, tmp_path: Path
-) -> None:
-    kill_and_repair(tmp_path, [number / 60 for number in range(1, 60)])
+def test_a_run_killed_anywhere_ends_like_one_that_was_not(run_killed: Killed, tmp_path: Path) -> None:
+    kill_and_repair(run_killed, tmp_path, [number / 60 for number in range(1, 60)])
 
 
 def test_of_two_runs_of_one_day_one_works_and_the_other_says_so(
@@ -180,7 +176,7 @@ def test_of_two_runs_of_one_day_one_works_and_the_other_says_so(
 
 
 def test_three_at_once_record_one_statement_after_the_other_never_half_of_one(
-    parts: Stack, database: str, tmp_path: Path
+    run_killed: Killed, tmp_path: Path
 ) -> None:
     source = a_day(tmp_path)
     runs = [threading.Thread(target=run_killed, args=(0, source)) for _ in range(3)]

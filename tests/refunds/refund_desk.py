@@ -129,7 +129,7 @@ class Desk:
     def process(self, asked: dict[str, Any]) -> dict[str, Any]:
         return dict(self.till.http.get(f"/api/v1/processes/{asked['process_id']}").raise_for_status().json())
 
-    def ends(self, made: dict[str, Any], *statuses: str, seconds: float = 20) -> list[dict[str, Any]]:
+    def ends(self, made: dict[str, Any], *statuses: str, seconds: float = 90) -> list[dict[str, Any]]:
         """Wait until the refunds of a payment have these statuses, in any order; works what comes due."""
 
         def look() -> Sequence[dict[str, Any]] | None:

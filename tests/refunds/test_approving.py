@@ -20,7 +20,7 @@ def as_client(desk: Desk, name: str, *scopes: str) -> httpx.Client:
     with unit_of_work() as session:
         _, key = clients.create(session, name, scopes or ["approvals:write"])
     headers = {"Authorization": f"Bearer {key.text}"}
-    return httpx.Client(base_url=desk.till.http.base_url, headers=headers, timeout=30)
+    return httpx.Client(base_url=desk.till.http.base_url, headers=headers, timeout=60)
 
 
 def waiting(desk: Desk) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,19 +1,15 @@
 """Refunds through Prefect: asked for in its form, handed over in batches, killed at every step."""
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psutil
 import pytest
 import sqlalchemy as sa
+from nursery import Child, Nursery
 from refund_desk import Desk, row, rows, run_of, worked
 from till import wait_until
 
@@ -25,7 +21,7 @@ from records.refund import PROCESS
 
 KILLED = Path(__file__).parent / "killed_at.py"
 POINTS = 20
-PARTS = 5  # each ends within three minutes on a slow machine
+PARTS = 4  # each ends within three minutes on a slow machine
 
 
 def flow(**parameters: Any) -> Any:
@@ -115,41 +111,10 @@ def test_what_another_run_holds_is_left_to_it(desk: Desk) -> None:
     assert row(asked["refund"]["refund_id"]).status == "approved"
 
 
-@dataclass
-class Workers:
-    """Makes workers that die when they are told to."""
-
-    process: subprocess.Popen[str]
-
-    def begin(self, deadly: int, run_id: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{deadly} {run_id}\n")
-        self.process.stdin.flush()
-
-    def work(self, deadly: int, run_id: str) -> tuple[int, list[str]]:
-        """Let one work until it ends; its exit code, and what it said."""
-        self.begin(deadly, run_id)
-        assert self.process.stdout is not None
-        said: list[str] = []
-        for line in self.process.stdout:
-            if line.startswith("exit "):
-                return int(line.split()[1]), said
-            said.append(line)
-        raise AssertionError(f"the workers are gone: {said}")
-
-
 @pytest.fixture
-def workers(desk: Desk) -> Iterator[Workers]:
-    process = subprocess.Popen(
-        [sys.executable, str(KILLED)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(KILLED.parents[2])},
-    )
-    yield Workers(process)
-    process.kill()
-    process.wait()
+def a_worker(desk: Desk, nursery: Callable[[Path], Nursery]) -> Callable[..., Child]:
+    """Begins a worker of a process run that dies at its N-th call (0: never)."""
+    return lambda deadly, run_id: nursery(KILLED).begin(deadly, run_id)
 
 
 def left_behind() -> None:
@@ -164,17 +129,17 @@ def left_behind() -> None:
     wait_until(look, "the dead worker to be noticed")
 
 
-def kill_one(desk: Desk, workers: Workers, gateway: str, deadly: int) -> tuple[str, bool]:
+def kill_one(desk: Desk, a_worker: Callable[..., Child], gateway: str, deadly: int) -> tuple[str, bool]:
     """Ask for a refund, kill its worker at that call, work it again; its story, and whether it died."""
     made = desk.paid(gateway)
     asked = desk.asked(made)
-    has_died = workers.work(deadly, asked["process_id"])[0] != 0
+    has_died = a_worker(deadly, asked["process_id"]).wait() != 0
     left_behind()
     with unit_of_work() as session:
         run = session.get_one(ProcessRun, UUID(asked["process_id"]))
         if run.state == "waiting":
             run.next_attempt_at = clock.now()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while desk.process(asked)["state"] != "succeeded":
         assert time.monotonic() < until, desk.process(asked)
         worked()
@@ -192,27 +157,29 @@ def kill_one(desk: Desk, workers: Workers, gateway: str, deadly: int) -> tuple[s
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("gateway", ["gopay", "linkaja"])
-def test_a_kill_at_any_step_gives_back_once(desk: Desk, workers: Workers, gateway: str, part: int) -> None:
+def test_a_kill_at_any_step_gives_back_once(
+    desk: Desk, a_worker: Callable[..., Child], gateway: str, part: int
+) -> None:
     desk.till.banks_after(0)
-    code, said = workers.work(0, desk.asked(desk.paid(gateway))["process_id"])
-    assert code == 0
-    calls = int(said[-1].split()[0])
+    whole = desk.paid(gateway)
+    ended = a_worker(0, desk.asked(whole)["process_id"])
+    assert ended.wait() == 0, ended.complained
+    calls = int(ended.said.split()[0])
     died = 0
     for deadly in range(1, calls, max(1, calls // POINTS))[part::PARTS]:
-        status, has_died = kill_one(desk, workers, gateway, deadly)
+        status, has_died = kill_one(desk, a_worker, gateway, deadly)
         assert status == "confirmed", deadly
         died += has_died
     assert died >= POINTS // PARTS // 2
 
 
-def test_a_kill_right_after_the_call_gives_back_once(desk: Desk, workers: Workers) -> None:
+def test_a_kill_right_after_the_call_gives_back_once(desk: Desk, a_worker: Callable[..., Child]) -> None:
     """One of those points with every run of the tests: the gateway has acted and we do not know."""
     made = desk.paid("linkaja")
     asked = desk.asked(made)
     desk.till.fail("linkaja", "refund", "drip", seconds=0.5)
-    workers.begin(0, asked["process_id"])
-    wait_until(lambda: desk.given_back(made), "the gateway to have acted", 60)
-    (worker,) = psutil.Process(workers.process.pid).children()
+    worker = a_worker(0, asked["process_id"])
+    wait_until(lambda: desk.given_back(made), "the gateway to have acted")
     worker.kill()
     worker.wait()
     assert row(asked["refund"]["refund_id"]).status == "sent"

@@ -53,7 +53,7 @@ def start_process(
     yield begin
     for process in running:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +77,7 @@ def address(start: Callable[..., str], merchant: Listener) -> str:
 @pytest.fixture
 def http(address: str) -> Iterator[httpx.Client]:
     """A client of the sandbox; what a test armed is disarmed after it."""
-    with httpx.Client(base_url=address, timeout=10) as client:
+    with httpx.Client(base_url=address, timeout=60) as client:
         yield client
     httpx.delete(f"{address}/_sandbox/failures").raise_for_status()
     httpx.delete(f"{address}/_sandbox/notifications").raise_for_status()

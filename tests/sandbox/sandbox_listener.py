@@ -64,7 +64,7 @@ class Box:
     tokens: list[Received] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
 
-    def wait(self, count: int, seconds: float = 10) -> list[Received]:
+    def wait(self, count: int, seconds: float = 90) -> list[Received]:
         """That many messages, or more if more have come."""
         wait_until(
             lambda: len(self.received) >= count, f"{count} messages, there are {len(self.received)}", seconds
@@ -72,7 +72,7 @@ class Box:
         return list(self.received)
 
 
-def wait_until(look: Callable[[], T], what: str, seconds: float = 10) -> T:
+def wait_until(look: Callable[[], T], what: str, seconds: float = 90) -> T:
     """The first true answer of `look`."""
     until = time.monotonic() + seconds
     while not (seen := look()):

@@ -207,7 +207,7 @@ def test_refunded_payments_say_so_in_their_status(http: httpx.Client, ovo: SnapC
 
 
 def test_the_books_begin_on_the_day_of_since(start: Callable[..., str], merchant_key: RSAPrivateKey) -> None:
-    with httpx.Client(base_url=start("--since", DAY, "--size", "600", "--seed", "5"), timeout=10) as http:
+    with httpx.Client(base_url=start("--since", DAY, "--size", "600", "--seed", "5"), timeout=60) as http:
         assert http.get("/healthz").json() == {"status": "ok"}
         assert http.get(GOPAY_FILE, auth=GOPAY).status_code == 200
         assert http.get("/gopay/reports/transactions-2025-01-14.csv", auth=GOPAY).status_code == 404

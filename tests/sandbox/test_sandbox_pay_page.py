@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sandbox_listener import Box
 from sandbox_midtrans import MidtransCaller, charge_body
 from sandbox_profiles import ProfileCaller, payment
+
+from sandbox.__main__ import main
 
 Through = Callable[[str, str], ProfileCaller]
 
@@ -133,11 +134,18 @@ def test_nothing_of_a_reference_is_markup(gopay: MidtransCaller, through: Throug
     ],
 )
 def test_an_option_that_cannot_be_used_ends_with_2(
-    tmp_path: Path, merchant_key: RSAPrivateKey, option: str, value: str, words: str
+    tmp_path: Path,
+    merchant_key: RSAPrivateKey,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    option: str,
+    value: str,
+    words: str,
 ) -> None:
     pem = tmp_path / "client.pub.pem"
     pem.write_bytes(merchant_key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    command = [sys.executable, "-m", "sandbox", "--client-key", str(pem), option, value]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    assert ended.returncode == 2
-    assert words in ended.stderr
+    monkeypatch.setattr(sys, "argv", ["sandbox", "--client-key", str(pem), option, value])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err

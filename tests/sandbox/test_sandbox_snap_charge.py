@@ -116,7 +116,7 @@ WRONG = [
 @pytest.fixture(scope="module")
 def callers(address: str, merchant_key: RSAPrivateKey) -> Through:
     """Callers that keep their tokens over the tests of this module."""
-    client = httpx.Client(base_url=address, timeout=10)
+    client = httpx.Client(base_url=address, timeout=60)
     known = {route: ProfileCaller(client, *route, merchant_key) for route in ALL}
     return lambda gateway, profile: known[gateway, profile]
 

@@ -38,7 +38,7 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def wait_until(look: Callable[[], T], what: str, seconds: float = 40) -> T:
+def wait_until(look: Callable[[], T], what: str, seconds: float = 120) -> T:
     """The first true answer of `look`."""
     until = time.monotonic() + seconds
     while not (seen := look()):
@@ -68,7 +68,7 @@ class Up:
     def start(self) -> dict[str, Any]:
         """Start it and wait until it says that it runs; gives back its record."""
         self.process = self.launch()
-        wait_until(lambda: self.record or self.ended, "up", 120)
+        wait_until(lambda: self.record or self.ended, "up", 180)
         assert self.record, self.said + "".join(log.read_text() for log in self.home.logs.glob("*.log"))
         return self.record
 
@@ -103,7 +103,7 @@ class Up:
         """All that it has printed."""
         return self.log.read_text()
 
-    def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 15) -> int:
+    def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 90) -> int:
         """End it and wait."""
         assert self.process is not None
         self.process.send_signal(number)
@@ -136,7 +136,7 @@ def is_up(url: str) -> bool:
     """Does it answer with a 200?"""
     try:
         browser = {"Accept": "text/html, */*"}
-        return httpx.get(url, timeout=2, follow_redirects=True, headers=browser).status_code == 200
+        return httpx.get(url, timeout=20, follow_redirects=True, headers=browser).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -163,6 +163,8 @@ def environment_for(home: Home, **more: str) -> dict[str, str]:
         "JEMBATAN_PREFECT_PORT": str(prefect),
         "JEMBATAN_SANDBOX_PORT": str(sandbox),
         "PYTHONPATH": str(ROOT),
+        # Where a command of ours did not say which server it means, Prefect would start one on SQLite.
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
         **more,
     }
 
@@ -174,7 +176,7 @@ def configured(environment: dict[str, str]) -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith(("JEMBATAN_", "PREFECT_"))]:
             patch.delenv(name)
         for name, value in environment.items():
-            if name.startswith("JEMBATAN_"):
+            if name.startswith("JEMBATAN_") or name == "PREFECT_SERVER_EPHEMERAL_ENABLED":
                 patch.setenv(name, value)
         settings.cache_clear()
         yield

@@ -59,7 +59,7 @@ def run_a_flow(api: str) -> None:
     """The whole chain: server, database, worker."""
     url = ask_for_a_run(api)
     ends = ("COMPLETED", "FAILED", "CRASHED")
-    wait_until(lambda: httpx.get(url, timeout=10).json()["state_type"] in ends, "a flow run", 60)
+    wait_until(lambda: httpx.get(url, timeout=60).json()["state_type"] in ends, "a flow run")
 
 
 def test_a_killed_up_takes_its_parts_with_it_and_the_next_one_starts(up: Up) -> None:
@@ -109,7 +109,7 @@ def test_two_homes_start_at_the_same_time_and_want_the_same_ports(up: Up) -> Non
     with a_home() as other, Up(other, environment_for(other, **wanted)) as twin:
         up.process, twin.process = up.launch(), twin.launch()
         for one in (up, twin):
-            wait_until(lambda one=one: one.record or one.ended, "both", 90)  # type: ignore[misc]
+            wait_until(lambda one=one: one.record or one.ended, "both")  # type: ignore[misc]
             assert one.record, one.said
         assert up.record
         assert twin.record
@@ -147,7 +147,7 @@ def test_a_run_that_was_cut_off_does_not_run_for_ever(up: Up) -> None:
         mine = processes_of(up.home)
         return next((one for one in mine if "prefect.engine" in " ".join(one.cmdline())), None)
 
-    started = wait_until(run, "start of a run", 20)
+    started = wait_until(run, "start of a run")
     assert started
     psutil.Process(record["children"]["worker"]).suspend()  # so that it does not report
     started.kill()

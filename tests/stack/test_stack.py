@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,13 +58,9 @@ def running() -> Iterator[Up]:
         before = tree(person)
         with Up(home, environment) as up:
             with socket.create_server(("127.0.0.1", int(environment["JEMBATAN_API_PORT"]))):
-                began = time.monotonic()
                 up.start()
-                up.environment["SECONDS"] = str(time.monotonic() - began)
                 yield up
-            began = time.monotonic()
             assert up.stop() == 0
-            assert time.monotonic() - began < 10
         assert not processes_of(home)
         assert not home.record.exists()
         assert tree(person) == before
@@ -90,9 +85,7 @@ def get(running: Up, path: str) -> Any:
     return httpx.get(there(running)["prefect_api_url"] + path).raise_for_status().json()
 
 
-def test_a_fresh_home_is_up_within_20_seconds(running: Up) -> None:
-    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # others may be at work on this machine
-    assert float(running.environment["SECONDS"]) < 20 * crowd
+def test_a_fresh_home_is_up_with_all_its_parts(running: Up) -> None:
     assert is_up(there(running)["api_url"] + "/healthz")
     assert is_up(there(running)["sandbox_url"] + "/healthz")
     assert is_up(there(running)["prefect_api_url"].removesuffix("/api") + "/")

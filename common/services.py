@@ -1,0 +1,116 @@
+"""Settings of the services that are no wallet: SIPLatih, LinkedIn, a Europass issuer (docs/settings.md).
+
+Each section knows what the sandbox stands for in it; production gets only what is public and does not change.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+SANDBOX_MARK = "sandbox-"  # every key that the sandbox hands out starts with this
+
+
+class Outside(BaseModel):
+    """How every outside service is called: time-outs in seconds, calls a second."""
+
+    connect_timeout: float = 3.0
+    read_timeout: float = 15.0
+    rate: float = Field(default=100.0, gt=0, description="calls a second")
+
+
+class Service(Outside):
+    """An outside service with one address."""
+
+    base_url: str = ""
+
+    @field_validator("base_url", mode="after")
+    @classmethod
+    def _without_slash(cls, base_url: str) -> str:
+        return base_url.rstrip("/")  # what follows it is signed, from its first slash on
+
+
+class Siplatih(Service):
+    """The ministry's register of trainings. No public specification: every path and word is a setting."""
+
+    read_timeout: float = 30.0
+    rate: float = Field(default=20.0, gt=0, description="calls a second")
+    token_url: str = Field(default="", description="default: BASE_URL and `/oauth/token`")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    scope: str = "training:read training:write credential:read credential:write"
+    lookup_path: str = Field(
+        default="/training-programs",
+        description="path after BASE_URL of the look-up by `?program_code=`; empty: the register has none",
+    )
+    chunk_size: int = Field(default=100, ge=1, le=10_000, description="most participants in one call")
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file of the authorities that its certificate is checked with"
+    )
+    knows_repeats: bool | None = Field(
+        default=None,
+        description="whether it recognises a participant who is reported again, so that a report whose "
+        "answer was lost may go once more by itself; default: yes in the sandbox, else a person decides",
+    )
+    program_types: tuple[str, ...] = ("VOCATIONAL",)
+    completion_statuses: tuple[str, ...] = ("COMPLETED", "FAILED", "WITHDRAWN")
+
+    def complete(self, sandbox_url: str | None) -> None:
+        """Fill what is not set; sandbox_url: where the sandbox is, None in production."""
+        if sandbox_url:
+            self.base_url = self.base_url or f"{sandbox_url}/siplatih/api/v1"
+            self.client_id = self.client_id or f"{SANDBOX_MARK}siplatih"
+            self.client_secret = _or_sandbox(self.client_secret, "siplatih-secret")
+            self.knows_repeats = self.knows_repeats is not False
+        if self.base_url:
+            self.token_url = self.token_url or f"{self.base_url}/oauth/token"
+
+
+class LinkedIn(Outside):
+    """LinkedIn: sign-in and sharing. In production every address defaults to LinkedIn's own."""
+
+    authorize_url: str = ""
+    token_url: str = ""
+    revoke_url: str = ""
+    jwks_url: str = Field(default="", description="the keys with which it signs ID tokens")
+    api_url: str = Field(default="", description="what goes before `/v2/userinfo` and `/rest/posts`")
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    version: str = Field(
+        default="202603",
+        pattern=r"^20[0-9]{2}(0[1-9]|1[0-2])$",
+        description="LinkedIn-Version, year and month; each lives about a year",
+    )
+
+    @field_validator("api_url", mode="after")
+    @classmethod
+    def _without_slash(cls, api_url: str) -> str:
+        return api_url.rstrip("/")
+
+    def complete(self, sandbox_url: str | None) -> None:
+        """Fill what is not set; sandbox_url: where the sandbox is, None in production."""
+        home = f"{sandbox_url}/linkedin" if sandbox_url else "https://www.linkedin.com"
+        self.authorize_url = self.authorize_url or f"{home}/oauth/v2/authorization"
+        self.token_url = self.token_url or f"{home}/oauth/v2/accessToken"
+        self.revoke_url = self.revoke_url or f"{home}/oauth/v2/revoke"
+        self.jwks_url = self.jwks_url or f"{home}/oauth/openid/jwks"
+        self.api_url = self.api_url or (home if sandbox_url else "https://api.linkedin.com")
+        if sandbox_url:
+            self.client_id = self.client_id or f"{SANDBOX_MARK}linkedin"
+            self.client_secret = _or_sandbox(self.client_secret, "linkedin-secret")
+
+
+class Europass(Service):
+    """An issuer that takes European credentials; the EU itself offers no such service."""
+
+    read_timeout: float = 30.0
+    api_key: SecretStr = SecretStr("")
+
+    def complete(self, sandbox_url: str | None) -> None:
+        """Fill what is not set; sandbox_url: where the sandbox is, None in production."""
+        if sandbox_url:
+            self.base_url = self.base_url or f"{sandbox_url}/europass/api"
+            self.api_key = _or_sandbox(self.api_key, "europass-key")
+
+
+def _or_sandbox(secret: SecretStr, key: str) -> SecretStr:
+    return secret if secret.get_secret_value() else SecretStr(f"{SANDBOX_MARK}{key}")

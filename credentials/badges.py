@@ -1,0 +1,170 @@
+"""Open badges of our credentials: signed once, kept byte for byte, served unchanged."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from common.settings import settings
+from credentials import ours
+from providers.open_badges.document import Achieved, Award, Centre, Writer
+from providers.open_badges.signing import Signer
+from records.credential import Achievement, Credential, OpenBadge
+from records.credential_export import Step
+from records.db import among, driver, glance, unit_of_work
+from records.training_centre import TrainingCentre
+
+TARGET = "open_badge"
+Proof = Literal["jws", "embedded"]
+Row = sa.Row[Any]
+
+
+_WANTED = sa.select(
+    Credential.id,
+    Credential.subject_id,
+    Credential.issued_on,
+    Credential.expires_on,
+    Credential.status_list,
+    Credential.status_index,
+    Credential.email_hash,
+    Credential.email_salt,
+    Credential.score,
+    Credential.achievement_id,
+    Credential.withdrawn_at,
+)
+
+
+def export(session: Session, credential_ids: Sequence[UUID]) -> list[Step]:
+    """Sign the badges of these credentials, in the form that the setting names, where they have none yet.
+
+    The caller holds their exports; what was signed is stored with its transaction, or not at all.
+    """
+    rows = _rows(session, credential_ids)
+    sign(session, rows, chosen_proof())
+    return [
+        Step(one.id, "done")
+        if one.withdrawn_at is None
+        else Step(one.id, "refused", problem="It was withdrawn: there is nothing to sign any more.")
+        for one in rows
+    ]
+
+
+def _rows(session: Session, credential_ids: Sequence[UUID]) -> list[Row]:
+    """What a badge says of each credential; those of one achievement one after the other."""
+    wanted = _WANTED.where(Credential.id == among(credential_ids))
+    return list(session.execute(wanted.order_by(Credential.achievement_id, Credential.id)))
+
+
+def chosen_proof() -> Proof:
+    """What goes into the images, and is signed before anybody asks for it."""
+    return "embedded" if settings().badges.proof == "eddsa-rdfc-2022" else "jws"
+
+
+def links(credential_id: UUID) -> dict[str, str]:
+    """Where a badge is to be had."""
+    url = f"{ours.base_url()}/credentials/{credential_id}"
+    return {
+        "page": url,
+        "jws": f"{url}.jws",
+        "json": f"{url}.json",
+        "png": f"{url}/badge.png",
+        "svg": f"{url}/badge.svg",
+    }
+
+
+def sign(session: Session, rows: Sequence[Row], proof: Proof) -> None:
+    """Sign what has no badge of this form yet. rows: as `_rows` gives them."""
+    signed = set(
+        session.scalars(
+            sa.select(OpenBadge.credential_id).where(
+                OpenBadge.credential_id == among([one.id for one in rows]), OpenBadge.proof == proof
+            )
+        )
+    )
+    wanted = [one for one in rows if one.id not in signed and one.withdrawn_at is None]
+    if not wanted:
+        return
+    with_key = ours.signer(session, ours.jws_alg() if proof == "jws" else "EdDSA")
+    with driver(session).cursor().copy(_COPY) as stored:
+        for achievement_id, group in groupby(wanted, key=lambda one: one.achievement_id):
+            writer = _writer(achievement_id)
+            for credential_id, body in _signed(writer, list(group), proof, with_key):
+                stored.write_row((credential_id, proof, body, with_key.key.id))
+
+
+_COPY = b"COPY open_badges (credential_id, proof, body, key_id) FROM STDIN"
+
+
+def _writer(achievement_id: UUID) -> Writer:
+    with glance() as session:  # beside the transaction, which is at a COPY
+        found = session.get_one(Achievement, achievement_id)
+        return Writer(ours.issuer(), achieved(session, found), ours.base_url())
+
+
+def _signed(
+    writer: Writer, rows: Sequence[Row], proof: Proof, with_key: Signer
+) -> Iterator[tuple[UUID, str]]:
+    """Each credential of one achievement with its signed badge."""
+    documents = ((one.id, writer.document(_award(one))) for one in rows)
+    if proof == "jws":
+        yield from ((one, with_key.jws(document)) for one, document in documents)
+        return
+    is_first = True
+    for one, document in documents:
+        body = with_key.embedded(document)
+        if is_first:
+            with_key.whole(body)
+        is_first = False
+        yield one, body
+
+
+def achieved(session: Session, found: Achievement) -> Achieved:
+    """An achievement as badges say it, with what its training centre calls itself."""
+    told = found.told()
+    centre = session.get(TrainingCentre, found.lpk_registration_number)
+    return Achieved(
+        id=found.id,
+        program_code=found.program_code,
+        name=told.name,
+        description=told.description,
+        criteria=told.criteria,
+        centre=Centre(
+            found.lpk_registration_number, centre.name if centre else None, centre.url if centre else None
+        ),
+        units=[(unit.code, unit.title) for unit in told.skkni_units],
+        kkni_level=told.kkni_level,
+    )
+
+
+def _award(one: Row) -> Award:
+    return Award(
+        one.id,
+        one.subject_id,
+        one.issued_on,
+        one.expires_on,
+        (one.status_list, one.status_index),
+        one.email_hash,
+        one.email_salt,
+        one.score,
+    )
+
+
+def badge(credential_id: UUID, proof: Proof) -> str | None:
+    """A credential's badge as it was signed; signed now, and kept, where nobody has asked for this form yet.
+
+    None where there is no such credential, or it was withdrawn.
+    """
+    with unit_of_work() as session:
+        kept = session.get(OpenBadge, (credential_id, proof))
+        if kept is not None:
+            return kept.body
+        # Whoever asks at the same time waits here, and finds what was signed.
+        known = sa.select(Credential.id).where(Credential.id == credential_id).with_for_update()
+        if session.scalar(known) is None:
+            return None
+        sign(session, _rows(session, [credential_id]), proof)
+        kept = session.get(OpenBadge, (credential_id, proof))
+        return kept.body if kept is not None else None

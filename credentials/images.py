@@ -1,0 +1,82 @@
+"""Pictures of our badges: drawn from what was achieved and the centre's brand, the signed badge baked in."""
+
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from common.errors import BadInput
+from credentials import badges
+from providers.open_badges import image, logo
+from providers.open_badges.baking import bake_png, bake_svg
+from providers.open_badges.image import Images, Look
+from records import training_centre
+from records.credential import Achievement, Credential
+from records.db import unit_of_work
+from records.training_centre import TrainingCentre
+
+Kind = Literal["png", "svg"]
+MEDIA_TYPES: dict[Kind, str] = {"png": "image/png", "svg": "image/svg+xml"}
+
+
+def baked(credential_id: UUID, kind: Kind) -> bytes | None:
+    """A credential's picture with its badge in it; None where there is no badge."""
+    badge = badges.badge(credential_id, badges.chosen_proof())
+    if badge is None:
+        return None
+    with unit_of_work() as session:
+        pictures = _drawn(session, session.get_one(Credential, credential_id).achievement)
+    return bake_png(pictures.png, badge) if kind == "png" else bake_svg(pictures.svg, badge)
+
+
+def plain(achievement_id: UUID) -> bytes | None:
+    """The picture of an achievement, PNG, with no badge in it; None where there is no such achievement."""
+    with unit_of_work() as session:
+        found = session.get(Achievement, achievement_id)
+        return _drawn(session, found).png if found is not None else None
+
+
+def _drawn(session: Session, found: Achievement) -> Images:
+    told = found.told()
+    centre = session.get(TrainingCentre, found.lpk_registration_number)
+    details = []
+    if told.skkni_units:
+        details.append(f"SKKNI {len(told.skkni_units)} unit")
+    if told.kkni_level is not None:
+        details.append(f"KKNI jenjang {told.kkni_level}")
+    return image.rendered(
+        Look(
+            name=told.name,
+            centre=centre.name if centre is not None else f"LPK {found.lpk_registration_number}",
+            detail=" · ".join(details),
+            colour=(centre.colour if centre is not None else None) or image.COLOUR,
+            logo=centre.logo if centre is not None else None,
+            logo_type=centre.logo_type if centre is not None else None,
+        )
+    )
+
+
+def brand(
+    session: Session,
+    lpk_registration_number: str,
+    *,
+    name: str,
+    url: str | None = None,
+    colour: str | None = None,
+    picture: bytes | None = None,
+) -> None:
+    """Let a training centre's badges carry its name, colour and logo from now on. Raises BadInput.
+
+    Badges that are signed already keep what they say; their pictures are drawn anew.
+    """
+    if not name.strip():
+        raise BadInput("A training centre has a name")
+    training_centre.set_brand(
+        session,
+        lpk_registration_number,
+        name=name.strip(),
+        url=url,
+        colour=colour.lower() if colour else None,
+        logo=picture,
+        logo_type=logo.checked(picture) if picture is not None else None,
+    )

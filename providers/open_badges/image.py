@@ -1,0 +1,65 @@
+"""The image of a badge, PNG and SVG, from one template that a training centre brands: logo and colour.
+
+Nothing of a learner is on it, so all who achieved the same share it. Typst draws it with fonts of its own:
+it looks the same on every machine.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import typst
+
+from common.errors import BadInput
+
+PIXELS_PER_INCH = 144.0  # 600 x 600
+COLOUR = "#1b4f8f"
+LONGEST_NAME = 160
+_TEMPLATE = Path(__file__).with_name("badge.typ").read_bytes()
+_FONTS = typst.Fonts(include_system_fonts=False)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the image shows. detail: one line below the name. logo: checked by `logo.checked`."""
+
+    name: str
+    centre: str
+    detail: str = ""
+    colour: str = COLOUR
+    logo: bytes | None = None
+    logo_type: str | None = None
+
+
+@dataclass(frozen=True)
+class Images:
+    """The same image twice, without a badge in it."""
+
+    png: bytes
+    svg: bytes
+
+
+@lru_cache(maxsize=32)
+def rendered(look: Look) -> Images:
+    """Draw the image; raises BadInput where the logo cannot be drawn."""
+    logo = f"logo.{look.logo_type}" if look.logo is not None else ""
+    # Typst takes files by their names; its types do not say so.
+    files: Any = {"main.typ": _TEMPLATE} | ({logo: look.logo} if look.logo is not None else {})
+    said = {
+        "name": _short(look.name),
+        "centre": _short(look.centre),
+        "detail": look.detail,
+        "colour": look.colour,
+        "logo": logo,
+    }
+    try:
+        png = typst.compile(files, format="png", ppi=PIXELS_PER_INCH, font_paths=_FONTS, sys_inputs=said)
+        svg = typst.compile(files, format="svg", font_paths=_FONTS, sys_inputs=said)
+    except typst.TypstError:
+        raise BadInput("the logo cannot be drawn: save it anew as a plain PNG or SVG") from None
+    return Images(png, svg)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"

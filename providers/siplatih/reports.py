@@ -1,0 +1,125 @@
+"""What an answer to a report means for each participant in it.
+
+A participant counts as accepted only where the answer leaves no other reading; what does not add up is
+unknown.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from common.errors import Ambiguous, ProviderError, Rejected
+from providers import reading
+from providers.siplatih.answers import PERSONAL, PROVIDER, Answer, masked
+from providers.siplatih.refusals import Conflict, Invalid, NotOffered, TooLarge, UnknownProgram
+from providers.siplatih.wire import ParticipantAnswer, Reported
+
+_ROW = re.compile(r"participants\[([0-9]{1,6})\]")
+_REPEATED = re.compile(r"ALREADY|DUPLICATE|REPORTED", re.IGNORECASE)
+ACCEPTED = ParticipantAnswer("accepted")
+UNTOUCHED = ParticipantAnswer("untouched")
+
+
+def taken(answer: Answer, sent: Sequence[Mapping[str, Any]]) -> Reported:
+    """What became of each where the register took the report, by `data.accepted` and `data.rejected[]` where
+    there are any."""
+    rejected = reading.member(answer.data, "rejected")
+    accepted = reading.member(answer.data, "accepted")
+    if rejected is None and accepted is None:
+        return Reported((ACCEPTED,) * len(sent), answer.evidence)
+    found = _rejected(rejected if rejected is not None else [], sent)
+    if found is None:
+        unclear = ParticipantAnswer("unknown", reason="The register rejects somebody, and does not say whom")
+        return Reported((unclear,) * len(sent), answer.evidence)
+    is_whole = accepted is None or (
+        isinstance(accepted, int) and not isinstance(accepted, bool) and accepted + len(found) == len(sent)
+    )
+    others = (
+        ACCEPTED if is_whole else ParticipantAnswer("unknown", reason="The register's numbers do not add up")
+    )
+    return Reported(tuple(found.get(index, others) for index in range(len(sent))), answer.evidence)
+
+
+def refused(refusal: Rejected, sent: Sequence[Mapping[str, Any]]) -> Reported:
+    """What became of each where the register refused the report as a whole but names those that it minds: the
+    others were not taken, and go without them. Raises the refusal where it names nobody."""
+    if isinstance(refusal, NotOffered):
+        raise UnknownProgram(
+            PROVIDER, "report", "does not know the program's number", code=refusal.code
+        ) from None
+    if not isinstance(refusal, Invalid):
+        raise refusal
+    named: dict[int, ParticipantAnswer] = {}
+    for fault in refusal.faults:
+        row = _ROW.match(fault.path)
+        if row is None or int(row[1]) >= len(sent):
+            continue
+        index = int(row[1])
+        is_done = isinstance(refusal, Conflict) and _agrees(fault.certificate_number, sent[index])
+        where = fault.path.partition("].")[2]
+        reason = f"{where}: {fault.reason}" if where else fault.reason
+        if is_done:
+            named[index] = ACCEPTED
+        elif index not in named or named[index].state == "rejected":
+            before = named.get(index)
+            whole = f"{before.reason}; {reason}" if before and before.reason else reason
+            named[index] = ParticipantAnswer("rejected", fault.code or refusal.code, whole)
+    if not named:
+        raise refusal
+    return Reported(tuple(named.get(index, UNTOUCHED) for index in range(len(sent))))
+
+
+def not_answered(error: ProviderError, sent: Sequence[Mapping[str, Any]]) -> Reported:
+    """What is known of the rest of a report when a later call of it failed."""
+    if isinstance(error, (Rejected,)) and not isinstance(error, TooLarge):
+        answer = ParticipantAnswer("rejected", error.code, error.reason)
+    elif isinstance(error, Ambiguous):
+        answer = ParticipantAnswer("unknown", error.code, error.reason)
+    else:
+        answer = UNTOUCHED
+    return Reported((answer,) * len(sent))
+
+
+def _rejected(listed: Any, sent: Sequence[Mapping[str, Any]]) -> dict[int, ParticipantAnswer] | None:
+    """Those that the answer rejects, by their place in what was sent; None where it is not clear whom."""
+    if not isinstance(listed, list):
+        return None
+    found: dict[int, ParticipantAnswer] = {}
+    for one in listed:
+        index = _place(one, sent)
+        if index is None or index in found:
+            return None
+        personal = [str(value) for name, value in sent[index].items() if name in PERSONAL]
+        code = reading.word(one.get("code"), 64)
+        if _REPEATED.search(code or "") and one.get("certificate_number", "") == _own(sent[index]):
+            found[index] = ACCEPTED  # it has this participant, by this certificate
+            continue
+        message = reading.word(one.get("message"), 4000) or ""
+        found[index] = ParticipantAnswer(
+            "rejected", code and masked(code, personal), masked(message, personal)
+        )
+    return found
+
+
+def _place(one: Any, sent: Sequence[Mapping[str, Any]]) -> int | None:
+    """Which participant an entry means, by its index or its certificate number; both must agree."""
+    if not isinstance(one, dict):
+        return None
+    index, certificate = one.get("index"), one.get("certificate_number")
+    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(sent):
+        own = _own(sent[index])
+        is_theirs = _REPEATED.search(reading.word(one.get("code"), 64) or "")  # the one on its books
+        return index if certificate is None or own is None or certificate == own or is_theirs else None
+    same = [
+        at for at, other in enumerate(sent) if certificate and other.get("certificate_number") == certificate
+    ]
+    return same[0] if len(same) == 1 else None
+
+
+def _own(one: Mapping[str, Any]) -> str | None:
+    number: str | None = one.get("certificate_number")
+    return number
+
+
+def _agrees(certificate: str | None, one: Mapping[str, Any]) -> bool:
+    return certificate is not None and certificate == one.get("certificate_number")

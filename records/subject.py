@@ -1,0 +1,215 @@
+"""A data subject: everything that we hold of one person, handed out, and taken away again.
+
+Somebody is known by NIK, by our id, or by the platform's id of a learner; payments know only the last.
+Erasing takes away what is personal and leaves what has to balance: amounts, states, times and the audit.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, undefer
+
+from common import clock
+from common.errors import BadInput
+from records import audit, person
+from records.completion import Completion, CompletionReport
+from records.payment import NOT_FINAL, Payment, PaymentEvent
+from records.person import Person
+from records.program import Program
+from records.sealed import unseal, unseal_json
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who it is about. learner_id: by which payments know them; one of both is there."""
+
+    who: Person | None
+    learner_id: str | None
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What was taken away. payments: so many lost their learner; kept: so many are still under way."""
+
+    completions: int
+    payments: int
+    kept: int
+
+
+class StillReported(Exception):
+    """The person's completion is on its way to the ministry: it cannot be recalled, nor finished without."""
+
+
+def find(
+    session: Session, *, nik: str | None = None, person_id: UUID | None = None, learner_id: str | None = None
+) -> Subject:
+    """The subject by one of the three; raises BadInput where nobody is known by it."""
+    if learner_id is not None:
+        people = session.scalars(sa.select(Person).filter_by(learner_id=learner_id)).all()
+        if len(people) > 1:
+            ids = ", ".join(str(one.id) for one in people)
+            raise BadInput(f"Several persons have this learner's id: name one of them, {ids}")
+        has_paid = session.scalar(sa.select(sa.exists().where(Payment.learner_id == learner_id)))
+        if people or has_paid:
+            return Subject(people[0] if people else None, learner_id)
+    else:
+        who = session.get(Person, person_id) if person_id else person.find(session, nik or "")
+        if who is not None:
+            return Subject(who, who.learner_id)
+    raise BadInput("We know nobody by that")
+
+
+def export(session: Session, subject: Subject, *, by: str, reason: str, origin: str) -> dict[str, Any]:
+    """Everything that we hold of the subject, as JSON values, with a line in the audit."""
+    why = audit.checked_reason(reason)
+    found: dict[str, Any] = {
+        "exported_at": _iso(clock.now()),
+        "learner_id": subject.learner_id,
+        "person": None,
+        "completions": [],
+        "payments": _payments(session, subject.learner_id),
+        "who_saw_it": [],
+    }
+    if subject.who is not None:
+        fields = ["nik", "full_name", "completions", "payments"]
+        audit.note(
+            session, [subject.who.id], "exported", fields, by=by, recipient=by, reason=why, origin=origin
+        )
+        identity = person.identities(session, [subject.who.id]).get(subject.who.id)
+        found["person"] = {
+            "person_id": str(subject.who.id),
+            "nik": identity.nik if identity else None,
+            "full_name": identity.name if identity else None,
+            "created_at": _iso(subject.who.created_at),
+            "erased_at": _iso(subject.who.erased_at),
+        }
+        found["completions"] = _completions(session, subject.who.id)
+        found["who_saw_it"] = [audit.resource(line) for line in audit.of_person(session, subject.who.id)]
+    return found
+
+
+def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: str) -> Erased:
+    """Take away everything personal of the subject, for good. Raises StillReported, BadInput for no reason.
+
+    What the ministry and the wallets were told stays with them, and the gateways' signed messages stay sealed
+    with their payments: evidence of money that moved.
+    """
+    why = audit.checked_reason(reason)
+    completions = _erase_person(session, subject.who, by, why, origin) if subject.who is not None else 0
+    payments, kept = _erase_payments(session, subject.learner_id)
+    return Erased(completions, payments, kept)
+
+
+def _erase_person(session: Session, who: Person, by: str, reason: str, origin: str) -> int:
+    session.refresh(who, with_for_update=True)
+    rows = session.scalars(sa.select(Completion).filter_by(person_id=who.id).with_for_update()).all()
+    if any(one.state in ("sent", "unknown") or _is_due(one) for one in rows):
+        raise StillReported("A completion of this person is on its way to the ministry; wait for its end")
+    if who.erased_at is not None:
+        return 0
+    who.nik = who.name = who.nik_hash = who.learner_id = None
+    who.erased_at = clock.now()
+    for one in rows:
+        one.name = None
+    audit.note(
+        session,
+        [who.id],
+        "erased",
+        ["nik", "full_name", "learner_id"],
+        by=by,
+        recipient="nobody",
+        reason=reason,
+        origin=origin,
+    )
+    session.flush()
+    return len(rows)
+
+
+def _is_due(one: Completion) -> bool:
+    return one.state == "waiting" and one.superseded_at is None
+
+
+def _erase_payments(session: Session, learner_id: str | None) -> tuple[int, int]:
+    """Take the learner out of payments that have ended; tells of how many, and how many are under way."""
+    if learner_id is None:
+        return 0, 0
+    mine = sa.select(Payment).filter_by(learner_id=learner_id).with_for_update()
+    payments = session.scalars(mine).all()
+    ended = [one for one in payments if one.status not in NOT_FINAL]
+    for one in ended:
+        one.learner = one.learner_id = None
+    session.flush()
+    return len(ended), len(payments) - len(ended)
+
+
+def _completions(session: Session, person_id: UUID) -> list[dict[str, Any]]:
+    found = session.execute(
+        sa.select(Completion, CompletionReport, Program)
+        .join(CompletionReport, CompletionReport.id == Completion.report_id)
+        .join(Program, Program.id == Completion.program_id)
+        .options(undefer(Completion.name))
+        .where(Completion.person_id == person_id)
+        .order_by(Completion.created_at, Completion.id)
+    )
+    return [
+        {
+            "report_id": str(report.id),
+            "program_code": program.program_code,
+            "lpk_registration_number": program.lpk_registration_number,
+            "siplatih_program_id": program.siplatih_program_id,
+            "completion_date": one.completion_date.isoformat(),
+            "full_name": unseal(one.name).decode() if one.name else None,
+            "completion_status": one.completion_status,
+            "final_score": None if one.final_score is None else str(one.final_score),
+            "certificate_number": one.certificate_number,
+            "state": one.state,
+            "sent_at": _iso(one.sent_at),
+            "answered_at": _iso(one.answered_at),
+            "superseded_at": _iso(one.superseded_at),
+        }
+        for one, report, program in found
+    ]
+
+
+def _payments(session: Session, learner_id: str | None) -> list[dict[str, Any]]:
+    if learner_id is None:
+        return []
+    payments = session.scalars(
+        sa.select(Payment)
+        .filter_by(learner_id=learner_id)
+        .options(undefer(Payment.learner))
+        .order_by(Payment.created_at, Payment.id)
+    ).all()
+    return [
+        {
+            "payment_id": str(one.id),
+            "reference": one.reference,
+            "gateway": one.gateway,
+            "amount_minor": one.amount_minor,
+            "currency": one.currency,
+            "status": one.status,
+            "created_at": _iso(one.created_at),
+            "paid_at": _iso(one.paid_at),
+            "learner": unseal_json(one.learner) if one.learner else None,
+            "history": [
+                {"at": _iso(event.at), "to_status": event.to_status, "note": event.note}
+                for event in session.scalars(
+                    sa.select(PaymentEvent).filter_by(payment_id=one.id).order_by(PaymentEvent.id)
+                )
+            ],
+        }
+        for one in payments
+    ]
+
+
+def as_json(found: dict[str, Any]) -> str:
+    """An export as the text that is handed over."""
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
