@@ -25,7 +25,7 @@ from api.completion_models import (
     Settlement,
 )
 from api.cursors import Cursor
-from api.idempotency import IdempotencyKey, is_repeated
+from api.idempotency import IdempotencyKey, answer_kept, is_repeated, keep_answer
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
 from common.errors import BadInput, UnusableFile
@@ -270,12 +270,16 @@ def list_completion_participants(
     "/completions/{report_id}/settle",
     summary="Say what became of lost answers",
     response_description="How many participants it was about",
-    responses=described("not-found", *BODY, *OURS, *REFUSALS),
+    responses=described("not-found", "idempotency-key-reused", *BODY, *OURS, *REFUSALS),
 )
-def settle_completion_report(report_id: ReportId, said: Settlement, caller: Writer) -> Settled:
+def settle_completion_report(
+    report_id: ReportId, said: Settlement, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> Settled:
     """For participants in state `unknown`: the ministry has been asked, and has all of them or none. Its
     process goes on with that."""
     with unit_of_work() as session:
+        if is_repeated(session, caller, idempotency_key, f"settle {report_id}\n{said.model_dump_json()}"):
+            return Settled.model_validate(answer_kept(session, caller, idempotency_key))
         report = session.get(CompletionReport, report_id)
         if report is None:
             raise not_found("There is no such report.")
@@ -285,7 +289,9 @@ def settle_completion_report(report_id: ReportId, said: Settlement, caller: Writ
             raise _invalid("body.reason", f"{why}.") from None
         by = approval.actor("client", caller.name)
         moved = completion.settle(session, report, is_there=said.is_there, by=by, reason=reason)
-        return Settled(settled=len(moved))
+        settled = Settled(settled=len(moved))
+        keep_answer(session, caller, idempotency_key, settled.model_dump())
+        return settled
 
 
 def _take_on(

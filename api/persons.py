@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from api.access import REFUSALS, Caller, allowed
 from api.completion_models import Said
+from api.idempotency import IdempotencyKey, answer_kept, is_repeated, keep_answer
 from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem, not_found
 from common import clock
@@ -200,11 +201,14 @@ class BreachReport(BaseModel):
     "/find",
     summary="Find a person by NIK",
     response_description="The person",
-    responses=described("not-found", *BODY, *OURS, *REFUSALS),
+    responses=described("not-found", "idempotency-key-reused", *BODY, *OURS, *REFUSALS),
 )
-def find_person(which: WhichPerson, caller: Reader, request: Request) -> PersonShown:
+def find_person(
+    which: WhichPerson, caller: Reader, request: Request, idempotency_key: IdempotencyKey = None
+) -> PersonShown:
     """Whether we know somebody, and by which id. That you asked stands in their audit."""
     with unit_of_work() as session:
+        is_repeated(session, caller, idempotency_key, f"find {which.nik}")  # each look stands in the audit
         found = person.find(session, which.nik)
         if found is None:
             raise not_found("We know nobody by that.")
@@ -273,13 +277,19 @@ def read_person_audit(person_id: PersonId, caller: Reader) -> PersonAudit:
     "/{person_id:uuid}/reveal",
     summary="See a person in full",
     response_description="NIK and name",
-    responses=described("not-found", *BODY, *OURS, *REFUSALS),
+    responses=described("not-found", "idempotency-key-reused", *BODY, *OURS, *REFUSALS),
 )
 def reveal_person(
-    person_id: PersonId, why: Why, caller: Revealer, request: Request, response: Response
+    person_id: PersonId,
+    why: Why,
+    caller: Revealer,
+    request: Request,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> PersonRevealed:
     """NIK and name, with a line in the audit. No other scope includes this one, not even `*`."""
     with unit_of_work() as session:
+        is_repeated(session, caller, idempotency_key, f"reveal {person_id}\n{why.reason}")
         known = _known(session, person_id)
         try:
             found = person.reveal(session, known, by=_by(caller), reason=why.reason, origin=_origin(request))
@@ -295,13 +305,19 @@ def reveal_person(
     "/{person_id:uuid}/export",
     summary="Everything that we hold of a person",
     response_description="Person, completions, payments, and who saw them",
-    responses=described("not-found", *BODY, *OURS, *REFUSALS),
+    responses=described("not-found", "idempotency-key-reused", *BODY, *OURS, *REFUSALS),
 )
 def export_person(
-    person_id: PersonId, why: Why, caller: Revealer, request: Request, response: Response
+    person_id: PersonId,
+    why: Why,
+    caller: Revealer,
+    request: Request,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
 ) -> PersonExport:
     """For the person's right to a copy, in full; with a line in the audit."""
     with unit_of_work() as session:
+        is_repeated(session, caller, idempotency_key, f"export {person_id}\n{why.reason}")
         known = _known(session, person_id)
         try:
             found = subject.export(
@@ -321,11 +337,15 @@ def export_person(
     "/{person_id:uuid}/erase",
     summary="Take away what is personal",
     response_description="What was taken away",
-    responses=described("not-found", "still-reported", *BODY, *OURS, *REFUSALS),
+    responses=described("not-found", "still-reported", "idempotency-key-reused", *BODY, *OURS, *REFUSALS),
 )
-def erase_person(person_id: PersonId, why: Why, caller: Writer, request: Request) -> PersonErased:
+def erase_person(
+    person_id: PersonId, why: Why, caller: Writer, request: Request, idempotency_key: IdempotencyKey = None
+) -> PersonErased:
     """For good. Amounts, states and the audit stay; what the ministry was told stays with it."""
     with unit_of_work() as session:
+        if is_repeated(session, caller, idempotency_key, f"erase {person_id}\n{why.reason}"):
+            return PersonErased.model_validate(answer_kept(session, caller, idempotency_key))
         known = _known(session, person_id)
         try:
             done = subject.erase(
@@ -339,9 +359,11 @@ def erase_person(person_id: PersonId, why: Why, caller: Writer, request: Request
             raise _no_reason(error) from None
         except StillReported as error:
             raise Problem("still-reported", f"{error}.") from None
-        return PersonErased(
+        erased = PersonErased(
             completions=done.completions, payments=done.payments, payments_under_way=done.kept
         )
+        keep_answer(session, caller, idempotency_key, erased.model_dump())
+        return erased
 
 
 def _known(session: Session, person_id: UUID) -> Person:
