@@ -12,6 +12,7 @@ from common.settings import settings
 from credentials import ours
 from providers.open_badges.document import Achieved, Award, Centre, Writer
 from providers.open_badges.signing import Signer
+from records import credential_export
 from records.credential import Achievement, Credential, OpenBadge
 from records.credential_export import Step
 from records.db import among, driver, glance, unit_of_work
@@ -37,19 +38,22 @@ _WANTED = sa.select(
 )
 
 
-def export(session: Session, credential_ids: Sequence[UUID]) -> list[Step]:
+def export(credential_ids: Sequence[UUID]) -> list[Step]:
     """Sign the badges of these credentials, in the form that the setting names, where they have none yet.
 
-    The caller holds their exports; what was signed is stored with its transaction, or not at all.
+    One transaction: what was signed is stored and noted as done, or nothing of it happened.
     """
-    rows = _rows(session, credential_ids)
-    sign(session, rows, chosen_proof())
-    return [
-        Step(one.id, "done")
-        if one.withdrawn_at is None
-        else Step(one.id, "refused", problem="It was withdrawn: there is nothing to sign any more.")
-        for one in rows
-    ]
+    with unit_of_work() as session:
+        rows = _rows(session, credential_export.hold(session, TARGET, credential_ids))
+        sign(session, rows, chosen_proof())
+        steps = [
+            Step(one.id, "done")
+            if one.withdrawn_at is None
+            else Step(one.id, "refused", problem="It was withdrawn: there is nothing to sign any more.")
+            for one in rows
+        ]
+        credential_export.apply(session, TARGET, steps)
+        return steps
 
 
 def _rows(session: Session, credential_ids: Sequence[UUID]) -> list[Row]:

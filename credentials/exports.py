@@ -1,35 +1,34 @@
 """Exports of credentials: the targets there are, and one step of a batch of them.
 
-A target is a function: it gets a session that holds the exports of some credentials, and tells how far each
-has come. What leaves this house marks its rows `sent` in a transaction of its own before it goes.
+A target is a function that brings a batch of its exports as far as they go now, in transactions of its own:
+it locks what it works (`credential_export.hold`), and notes how far it has come (`credential_export.apply`).
+What leaves this house is marked `sent` and committed before it goes: no transaction is open during HTTP.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.orm import Session
-
 from credentials import badges
-from records import credential_export
 from records.credential_export import CredentialExport, Step
-from records.db import unit_of_work
 
-Exporter = Callable[[Session, Sequence[UUID]], list[Step]]
-TARGETS: dict[str, Exporter] = {badges.TARGET: badges.export}
-BATCH = 500  # credentials of one step
+
+@dataclass(frozen=True)
+class Target:
+    """Where credentials go. batch: how many go in one step."""
+
+    export: Callable[[Sequence[UUID]], list[Step]]
+    batch: int
+
+
+TARGETS: dict[str, Target] = {badges.TARGET: Target(badges.export, 2_000)}
 
 
 def step(target: str, credential_ids: Sequence[UUID]) -> list[Step]:
     """Bring the exports of these credentials to one target as far as they go now; those that another worker
     has brought further meanwhile are left out."""
-    with unit_of_work() as session:
-        held = credential_export.hold(session, target, credential_ids)
-        if not held:
-            return []
-        steps = TARGETS[target](session, held)
-        credential_export.apply(session, target, steps)
-        return steps
+    return TARGETS[target].export(credential_ids)
 
 
 def links(one: CredentialExport) -> dict[str, str]:

@@ -29,6 +29,8 @@ def base_url() -> str:
 def issuer() -> Issuer:
     """Who signs our badges."""
     own = settings().badges
+    if settings().env == "production" and not base_url().startswith("https://"):
+        raise BadInput("JEMBATAN_PUBLIC_URL has to be https: badges are known by a did:web, which is https")
     return Issuer(wire.did_of(base_url()), own.issuer_name, own.issuer_url, own.issuer_email)
 
 

@@ -112,11 +112,11 @@ def _let_go(run_ids: Sequence[UUID], error: Exception) -> None:
 
 def batches(asked: Work) -> Iterator[tuple[str, list[UUID]]]:
     """Every export of these runs that is to be worked now, by target and in batches."""
-    for target in exports.TARGETS:
+    for target, where in exports.TARGETS.items():
         after: UUID | None = None
         while True:
             with unit_of_work() as session:
-                ids = credential_export.to_work(session, asked.run_ids, target, exports.BATCH, after)
+                ids = credential_export.to_work(session, asked.run_ids, target, where.batch, after)
             if not ids:
                 break
             yield target, ids

@@ -35,7 +35,7 @@ from records.credential import Content, Holder, Unit
 
 TARGET = 0.5
 LEARNERS = 10_000
-EMBEDDED = 200  # the embedded proof takes some 40 ms each
+EMBEDDED = 100  # the embedded proof takes some 40 ms each
 LIBRARIES = ("openbadgeslib", "cryptography", "pyld", "psycopg")
 CONTENT = Content(
     "Pengembangan Perangkat Lunak",
@@ -103,7 +103,8 @@ def _ours(proof: str, number: int) -> tuple[float, int, int]:
     done, after = 0, None
     while True:
         with db.unit_of_work() as session:
-            ids = credential_export.to_work(session, [made.run.id], "open_badge", exports.BATCH, after)
+            batch = exports.TARGETS["open_badge"].batch
+            ids = credential_export.to_work(session, [made.run.id], "open_badge", batch, after)
         if not ids:
             break
         done += len(exports.step("open_badge", ids))

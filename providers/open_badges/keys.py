@@ -97,7 +97,7 @@ def read(pems: str) -> Keys:
     """Keys from PEM, one after the other; the first of a kind signs. Raises BadInput, which names no key."""
     signing: list[SigningKey] = []
     also_public: list[dict[str, Any]] = []
-    for block in _BLOCK.finditer(pems):
+    for block in _BLOCK.finditer(pems.replace("\\n", "\n")):  # as an environment variable has line ends
         text = block[0].encode()
         try:
             if "PRIVATE" in block["kind"]:

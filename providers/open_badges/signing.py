@@ -43,6 +43,7 @@ class Signer:
     def embedded(self, document: dict[str, Any]) -> str:
         """The document with a proof in it, as JSON. The key must be Ed25519."""
         signed = add_data_integrity_proof(document, self.key.pem, self.method, created=clock.now())
+        signed["proof"] = [signed["proof"]]  # the schema of Open Badges wants a list; it is not signed itself
         return orjson.dumps(signed).decode()
 
     def whole(self, signed: str) -> None:

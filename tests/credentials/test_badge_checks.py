@@ -298,6 +298,7 @@ def test_in_production_nothing_is_fetched_from_within(
     another: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JEMBATAN_ENV", "production")
+    monkeypatch.setenv("JEMBATAN_PUBLIC_URL", "https://jembatan.example")
     settings.cache_clear()
     report = check(another.signed())
     assert (report.state, another.asked) == ("unknown_issuer", [])

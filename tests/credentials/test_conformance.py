@@ -1,0 +1,94 @@
+"""Our badges against the official schema and contexts, checked by hands that are not the library's.
+
+The official files are not part of this repository: they are looked for beside it, and without them these
+tests skip.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jsonschema_rs
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pyld import jsonld
+from registry import payload
+from test_credentials_api import TOLD, made
+
+SCHEMAS = Path(__file__).parents[3] / "shared" / "schemas"
+CONTEXTS = {
+    "https://www.w3.org/ns/credentials/v2": "credentials-v2.jsonld",
+    "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json": "ob-v3p0-3.0.3.json",
+    "https://purl.imsglobal.org/spec/ob/v3p0/extensions.json": "ob-v3p0-extensions.json",
+}
+pytestmark = pytest.mark.skipif(
+    not SCHEMAS.is_dir(), reason="the official schemas are not beside the project"
+)
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+PLAIN: dict[str, Any] = {"name": "Las", "description": "Las", "criteria": "Lulus"}
+CASES: list[dict[str, Any]] = [
+    {},
+    {"score": None, "expires_on": None},
+    {"learner": {"id": "a", "name": "b"}, "achievement": PLAIN},
+    {"achievement": PLAIN | {"kkni_level": 2, "description": "<b>'\"&]]>\n\tمحمد ꦱꦶ</b>"}},
+]
+
+
+def _b58(text: str) -> bytes:
+    number = 0
+    for letter in text:
+        number = number * 58 + _BASE58.index(letter)
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def _load(url: str, _options: Any) -> dict[str, Any]:
+    file = SCHEMAS / "contexts" / CONTEXTS[url]
+    return {"contextUrl": None, "documentUrl": url, "document": json.loads(file.read_text())}
+
+
+def _digest(document: dict[str, Any]) -> bytes:
+    options = {"algorithm": "URDNA2015", "format": "application/n-quads", "documentLoader": _load}
+    return hashlib.sha256(jsonld.normalize(document, options).encode()).digest()
+
+
+@pytest.mark.parametrize("changed", CASES)
+def test_both_forms_fit_the_official_schema_and_their_signatures_the_published_keys(
+    at: httpx.Client, changed: dict[str, Any]
+) -> None:
+    path = f"/credentials/{made(at, **changed)['credential_id']}"
+    jws, embedded = at.get(f"{path}.jws").text, at.get(f"{path}.json").json()
+    schema = json.loads((SCHEMAS / "ob3" / "ob_v3p0_achievementcredential_schema.json").read_text())
+    official = jsonschema_rs.validator_for(schema)
+    for document in (payload(jws), embedded):
+        assert [error.message for error in official.iter_errors(document)] == []
+
+    keys = jwt.PyJWKSet.from_dict(at.get("/.well-known/jwks.json").json())
+    said = jwt.decode(jws, keys[jwt.get_unverified_header(jws)["kid"]].key, algorithms=["RS256"])
+    assert UUID(said["sub"].removeprefix("urn:uuid:"))
+    assert set(jwt.get_unverified_header(jws)) == {"alg", "kid", "jwk", "typ"}
+
+    (proof,) = embedded.pop("proof")
+    options = {name: value for name, value in proof.items() if name != "proofValue"}
+    hashed = _digest(options | {"@context": embedded["@context"]}) + _digest(embedded)
+    methods = {one["id"]: one for one in at.get("/.well-known/did.json").json()["verificationMethod"]}
+    multikey = _b58(methods[proof["verificationMethod"]]["publicKeyMultibase"][1:])
+    assert multikey[:2] == b"\xed\x01"
+    Ed25519PublicKey.from_public_bytes(multikey[2:]).verify(_b58(proof["proofValue"][1:]), hashed)
+
+
+def test_a_recipient_is_hashed_as_the_standard_says(at: httpx.Client) -> None:
+    one = made(at)
+    (identity,) = payload(at.get(f"/credentials/{one['credential_id']}.jws").text)["credentialSubject"][
+        "identifier"
+    ]
+    email = str(TOLD["learner"]["email"]).lower()
+    assert (
+        identity["identityHash"]
+        == "sha256$" + hashlib.sha256((email + identity["salt"]).encode()).hexdigest()
+    )
+    assert len(identity["salt"]) >= 32
