@@ -5,11 +5,20 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.config import JsonDict
 
 from api.payment_models import EMAIL
 from api.processes import State
+from providers.europass.concepts import fields_of_education
 
 # Printed text on one line, not only blanks: names of any script, with their marks of direction.
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$"
@@ -20,7 +29,7 @@ Line = Annotated[str, StringConstraints(pattern=_LINE)]
 Lines = Annotated[str, StringConstraints(pattern=_LINES, max_length=4_000)]
 CredentialState = Literal["valid", "suspended", "revoked", "expired"]
 ExportedState = Literal["queued", "sent", "unknown", "waiting", "done", "refused", "needs_attention"]
-Target = Literal["open_badge"]
+Target = Literal["open_badge", "europass"]
 
 
 def _as_text(score: Any) -> Any:
@@ -30,6 +39,15 @@ def _as_text(score: Any) -> Any:
     if isinstance(score, int):
         return str(score)
     return str(Decimal(repr(score)).quantize(Decimal("0.01"), ROUND_HALF_UP).copy_abs())
+
+
+_FIELDS: JsonDict = {"type": "string", "enum": sorted(fields_of_education())}
+
+
+def _known_field(code: str) -> str:
+    if code not in fields_of_education():
+        raise ValueError("is no field of ISCED-F 2013")
+    return code
 
 
 Score = Annotated[
@@ -134,6 +152,9 @@ class SkkniUnit(BaseModel):
     title: Annotated[Line, Field(max_length=300)] = Field(
         description="Its title", examples=["Menggunakan Struktur Data"]
     )
+    title_en: Annotated[Line, Field(max_length=300)] | None = Field(
+        None, description="Its title in English, for Europass", examples=["Using data structures"]
+    )
 
 
 class AchievementTold(BaseModel):
@@ -152,6 +173,14 @@ class AchievementTold(BaseModel):
     )
     hours: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = Field(
         None, description="Hours of training, all in all", examples=[320]
+    )
+    name_en: Annotated[Line, Field(max_length=200)] | None = Field(
+        None, description="`name` in English, for Europass", examples=["Software development"]
+    )
+    description_en: Lines | None = Field(None, description="`description` in English, for Europass")
+    criteria_en: Lines | None = Field(None, description="`criteria` in English, for Europass")
+    isced_f: Annotated[str, AfterValidator(_known_field), WithJsonSchema(_FIELDS)] | None = Field(
+        None, description="Field of education and training, by its ISCED-F 2013 code", examples=["0613"]
     )
 
 
@@ -183,7 +212,7 @@ class ShownExport(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXPORT]})
 
-    target: str = Field(description="Where to: `open_badge`")
+    target: str = Field(description="Where to: `open_badge`, `europass`")
     state: ExportedState = Field(
         description="`queued` → `sent` → `done`; `waiting`: until `next_attempt_at`; `unknown`: it may have "
         "happened, and is asked; `refused` and `needs_attention`: `problem` says why"

@@ -1,5 +1,6 @@
 """Credentials for programs: make one, see it, end it, have it exported."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -65,32 +66,17 @@ def create_credential(
 ) -> CredentialMade:
     """Make a learner's credential and export it. Repeat the same request as often as you like: it is one
     credential, and what a signed badge says cannot be changed: revoke it and issue another number."""
-    _check_days(told)
     with unit_of_work() as session:
         is_repeated(session, caller, idempotency_key, f"credential\n{told.model_dump_json()}")
-        made = credential.from_completion(
-            session,
-            program_code=told.program_code,
-            lpk_registration_number=told.lpk_registration_number,
-            achievement=_content(told),
-            issued_on=told.issued_on,
-            expires_on=told.expires_on,
-            holders=[_holder(told)],
-            targets=settings().export_targets,
-        )
-        (one,) = made.credentials
-        if not one.is_same:
-            raise Problem(
-                "credential-differs", f"Credential {one.id} has this number already, and says otherwise."
-            )
-    if made.run is not None and waiting.until_ended(made.run.id, prefer):
+        credential_id, run = taken(session, told, settings().export_targets)
+    if run is not None and waiting.until_ended(run.id, prefer):
         response.headers["Preference-Applied"] = "wait"
-    response.headers["Location"] = f"/api/v1/credentials/{one.id}"
+    response.headers["Location"] = f"/api/v1/credentials/{credential_id}"
     with unit_of_work() as session:
-        found = session.get_one(Credential, one.id)
-        exports = credential_export.of_credential(session, one.id)
+        found = session.get_one(Credential, credential_id)
+        exports = credential_export.of_credential(session, credential_id)
         runs = [export.process_run_id for export in exports if export.process_run_id is not None]
-        run_id = made.run.id if made.run is not None else (runs[0] if runs else None)
+        run_id = run.id if run is not None else (runs[0] if runs else None)
         return CredentialMade.model_validate(
             shown(found, exports)
             | {
@@ -318,6 +304,28 @@ def _exports_of(session: Session, page: list[Credential]) -> dict[UUID, list[Cre
     return found
 
 
+def taken(session: Session, told: CredentialTold, targets: Sequence[str]) -> tuple[UUID, ProcessRun | None]:
+    """The credential that is told, made where it is new, and the process that exports it; None where all of
+    it was exported before. Raises a Problem for days that cannot be, and for one that says otherwise."""
+    _check_days(told)
+    made = credential.from_completion(
+        session,
+        program_code=told.program_code,
+        lpk_registration_number=told.lpk_registration_number,
+        achievement=_content(told),
+        issued_on=told.issued_on,
+        expires_on=told.expires_on,
+        holders=[_holder(told)],
+        targets=targets,
+    )
+    (one,) = made.credentials
+    if not one.is_same:
+        raise Problem(
+            "credential-differs", f"Credential {one.id} has this number already, and says otherwise."
+        )
+    return one.id, made.run
+
+
 def _check_days(told: CredentialTold) -> None:
     """Days that no certificate can have."""
     wrong = None
@@ -333,8 +341,18 @@ def _check_days(told: CredentialTold) -> None:
 
 def _content(told: CredentialTold) -> Content:
     said = told.achievement
-    units = tuple(Unit(unit.code, unit.title) for unit in said.skkni_units)
-    return Content(said.name, said.description, said.criteria, units, said.kkni_level, said.hours)
+    return Content(
+        name=said.name,
+        description=said.description,
+        criteria=said.criteria,
+        skkni_units=tuple(Unit(unit.code, unit.title, unit.title_en) for unit in said.skkni_units),
+        kkni_level=said.kkni_level,
+        hours=said.hours,
+        name_en=said.name_en,
+        description_en=said.description_en,
+        criteria_en=said.criteria_en,
+        isced_f=said.isced_f,
+    )
 
 
 def _holder(told: CredentialTold) -> Holder:

@@ -31,6 +31,7 @@ from api.credential_models import (
     ShownCredential,
     ShownExport,
 )
+from api.europass import CredentialChosen, EuropassAccepted
 from api.exception_models import (
     Ageing,
     AwaitedApproval,
@@ -96,6 +97,7 @@ TAGS = [
     {"name": "refunds", "description": "Give money back, once, and see how far it has come."},
     {"name": "approvals", "description": "What waits for a second person's word."},
     {"name": "credentials", "description": "What learners achieved: make it, end it, have it exported."},
+    {"name": "europass", "description": "European credentials (European Learning Model v3)."},
     {
         "name": "badges",
         "description": "For verifiers: badges, status lists and public keys. No API key.",
@@ -117,7 +119,8 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     RefundOfException,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
-    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted, BadgeCheck, BadgeReport,
+    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted,
+    CredentialChosen, EuropassAccepted, BadgeCheck, BadgeReport,
     Brand, ShownBrand,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,

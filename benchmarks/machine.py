@@ -12,16 +12,18 @@ import psycopg
 GIB = 1024**3
 
 
-def describe(server_url: str, libraries: Iterable[str]) -> dict[str, str]:
-    """Machine and versions, by name; of the named libraries too."""
-    with psycopg.connect(server_url) as db:
-        row = db.execute("SHOW server_version").fetchone()
+def describe(server_url: str | None, libraries: Iterable[str]) -> dict[str, str]:
+    """Machine and versions, by name; of the named libraries too. server_url: None where no database works."""
+    row = None
+    if server_url is not None:
+        with psycopg.connect(server_url) as db:
+            row = db.execute("SHOW server_version").fetchone()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     return {
         "machine": f"{os.cpu_count()} cores, {_processor()}, {memory:.0f} GiB, {platform.system()}",
         "load before": f"{os.getloadavg()[0]:.1f}",
         "ten million additions": f"{_additions():.2f} s",
-        "PostgreSQL": row[0] if row else "",
+        **({"PostgreSQL": row[0]} if row else {}),
         "Python": platform.python_version(),
         **{name: version(name) for name in dict.fromkeys(("prefect", *libraries))},
     }

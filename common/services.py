@@ -99,11 +99,38 @@ class LinkedIn(Outside):
             self.client_secret = _or_sandbox(self.client_secret, "linkedin-secret")
 
 
+class Seal(BaseModel):
+    """With what European credentials are sealed here; nothing set: they leave unsealed."""
+
+    pkcs12: Path | None = Field(default=None, description="file with the certificate, its chain and its key")
+    password: SecretStr = SecretStr("")
+    signer: str = Field(
+        default="",
+        pattern=r"^([\w.]+:\w+)?$",
+        description="a plug-in instead of a file, `package.module:factory`",
+    )
+    identifier: str = Field(
+        default="",
+        pattern=r"^([A-Z]{3}[A-Z]{2}-.+)?$",
+        description="eIDAS identifier, such as `NTRID-9120001234567`, where the certificate has none",
+    )
+
+
 class Europass(Service):
-    """An issuer that takes European credentials; the EU itself offers no such service."""
+    """An issuer that takes European credentials; the EU itself offers no such service. Without an address
+    credentials are made for download, and sent nowhere."""
 
     read_timeout: float = 30.0
+    rate: float = Field(default=20.0, gt=0, description="calls a second")
     api_key: SecretStr = SecretStr("")
+    names_on_pages: bool = Field(
+        default=True,
+        description="false: the page images show what was achieved and nobody's name, so that all who "
+        "achieved the same share them",
+    )
+    registration: str = Field(default="", description="the issuer's own registration number, such as its NIB")
+    country: str = Field(default="ID", pattern="^[A-Z]{2}$", description="the issuer's country")
+    seal: Seal = Seal()
 
     def complete(self, sandbox_url: str | None) -> None:
         """Fill what is not set; sandbox_url: where the sandbox is, None in production."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from credentials import badges
+from credentials import badges, european
 from records.credential_export import CredentialExport, Step
 
 
@@ -22,7 +22,10 @@ class Target:
     batch: int
 
 
-TARGETS: dict[str, Target] = {badges.TARGET: Target(badges.export, 2_000)}
+TARGETS: dict[str, Target] = {
+    badges.TARGET: Target(badges.export, 2_000),
+    european.TARGET: Target(european.export, 240),
+}
 
 
 def step(target: str, credential_ids: Sequence[UUID]) -> list[Step]:

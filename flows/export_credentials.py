@@ -18,7 +18,7 @@ def export_credentials(
     targets: list[Target] | None = None,
     processes: list[UUID] | None = None,
 ) -> State[Any]:
-    """Export credentials to one or more targets: sign their Open Badges.
+    """Export credentials to one or more targets: sign their Open Badges, make and deliver European ones.
 
     Each target of each credential is done once: what is done already stays as it is, whoever asks again.
     New credentials are exported by themselves. Runbook: docs/runbooks/export-credentials.md

@@ -7,3 +7,4 @@ class Target(StrEnum):
     """Where a credential can go."""
 
     open_badge = "open_badge"
+    europass = "europass"

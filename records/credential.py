@@ -30,15 +30,18 @@ _SALT_BYTES = 16  # 128 bits, as the standard asks for
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit of competency of the national framework (SKKNI). code: such as `J.620100.004.02`."""
+    """A unit of competency of the national framework (SKKNI). code: such as `J.620100.004.02`.
+    title_en: in English, where that was told."""
 
     code: str
     title: str
+    title_en: str | None = None
 
 
 @dataclass(frozen=True)
 class Content:
-    """What was achieved, as a badge says it. kkni_level: 1 to 9. hours: of training, all in all."""
+    """What was achieved, as a badge says it. kkni_level: 1 to 9. hours: of training, all in all.
+    …_en: in English, for Europass; isced_f: field of education and training, such as `0613`."""
 
     name: str
     description: str
@@ -46,10 +49,21 @@ class Content:
     skkni_units: tuple[Unit, ...] = ()
     kkni_level: int | None = None
     hours: int | None = None
+    name_en: str | None = None
+    description_en: str | None = None
+    criteria_en: str | None = None
+    isced_f: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As it is stored; members without a value are left out."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        stored = _with_values(asdict(self))
+        if self.skkni_units:
+            stored["skkni_units"] = [_with_values(asdict(unit)) for unit in self.skkni_units]
+        return stored
+
+
+def _with_values(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in (None, ())}
 
 
 @dataclass(frozen=True)
@@ -205,14 +219,14 @@ _Key = tuple[str, str]  # learner's id, certificate number
 def _achieved(session: Session, program_code: str, lpk: str, content: Content) -> UUID:
     """The achievement that says exactly this, made where nobody has achieved it before."""
     stored = content.as_json()
-    text = json.dumps([program_code, lpk, stored], sort_keys=True, default=asdict)
+    text = json.dumps([program_code, lpk, stored], sort_keys=True)
     digest = hashlib.sha256(text.encode()).digest()
     session.execute(
         insert(Achievement)
         .values(
             program_code=program_code,
             lpk_registration_number=lpk,
-            content=json.loads(json.dumps(stored, default=asdict)),
+            content=stored,
             digest=digest,
         )
         .on_conflict_do_nothing()

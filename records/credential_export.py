@@ -141,9 +141,10 @@ def hold(session: Session, target: str, credential_ids: Sequence[UUID]) -> list[
 
 
 def _is_due() -> sa.ColumnElement[bool]:
+    at = sa.func.coalesce(CredentialExport.next_attempt_at, sa.func.now())
     return sa.or_(
-        CredentialExport.state.in_(("queued", "sent", "unknown")),
-        sa.and_(CredentialExport.state == "waiting", CredentialExport.next_attempt_at <= sa.func.now()),
+        CredentialExport.state.in_(("queued", "sent")),
+        sa.and_(CredentialExport.state.in_(("unknown", "waiting")), at <= sa.func.now()),
     )
 
 
@@ -219,9 +220,9 @@ def some(session: Session, run: ProcessRun, limit: int) -> list[CredentialExport
 
 
 def next_attempt(session: Session, run_id: UUID) -> datetime | None:
-    """When the first waiting export of a run is looked at again."""
+    """When the first export of a run that waits, or of which we do not know, is looked at again."""
     return session.scalar(
         sa.select(sa.func.min(CredentialExport.next_attempt_at)).where(
-            CredentialExport.process_run_id == run_id, CredentialExport.state == "waiting"
+            CredentialExport.process_run_id == run_id, CredentialExport.state.in_(("unknown", "waiting"))
         )
     )

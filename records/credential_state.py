@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common import clock
-from records import status_list
+from records import european_credential, status_list
 from records.credential import Credential, CredentialEvent, OpenBadge
 
 # What may follow what. A revocation cannot be undone; the database holds that too.
@@ -83,5 +83,7 @@ def withdraw(session: Session, learner_id: str, *, source: str) -> Withdrawn:
         one.name_is_public, one.withdrawn_at = False, clock.now()
         one.learner_id, one.certificate_number = f"withdrawn {one.id}", "withdrawn"
     session.flush()
-    session.execute(sa.delete(OpenBadge).where(OpenBadge.credential_id.in_([one.id for one in rows])))
+    ids = [one.id for one in rows]
+    session.execute(sa.delete(OpenBadge).where(OpenBadge.credential_id.in_(ids)))
+    european_credential.erase(session, ids)
     return Withdrawn(len(rows))

@@ -13,6 +13,7 @@ from records.credential import Achievement, Credential, CredentialEvent, OpenBad
 from records.credential_check import CredentialCheck
 from records.credential_export import CredentialExport
 from records.db import Base
+from records.european_credential import EuropeanCredential
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
 from records.files import KeptFile
@@ -53,6 +54,7 @@ __all__ = [
     "CredentialCheck",
     "CredentialEvent",
     "CredentialExport",
+    "EuropeanCredential",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",

@@ -25,6 +25,7 @@ UNSEALED = frozenset(
         ("console_sessions", "hash"),
         ("credential_checks", "fingerprint"),
         ("credential_checks", "nik_hash"),
+        ("european_credentials", "digest"),
         ("idempotency_keys", "fingerprint"),
         ("notifications", "event"),
         ("payments", "fingerprint"),

@@ -12,10 +12,11 @@ from rich.table import Table
 
 from common import clock
 from common.errors import BadInput
-from credentials import asking, checking, images, ours
+from credentials import asking, certificates, checking, european, images, ours
 from credentials import exports as exporting
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
+from providers.europass.concepts import Language
 from providers.open_badges.logo import LARGEST
 from providers.open_badges.reading import MOST_BYTES
 from records import approval, credential_export, credential_state, signing_key
@@ -131,6 +132,37 @@ def export(
     console.print(
         f"{number:,} exports were asked for: `jembatan process show {run.id}` says how far they are."
     )
+
+
+@app.command("download")
+def download(
+    credential_id: Id,
+    file: Annotated[Path, typer.Argument(help="Where to; `.pdf` is the certificate, else the credential.")],
+    language: Annotated[Language, typer.Option(help="Of the PDF: `id` or `en`.")] = "id",
+    as_made: Annotated[
+        bool, typer.Option("--as-made", help="As it was delivered, under our own seal where one is set.")
+    ] = False,
+) -> None:
+    """Save a European credential, in the form that the EU's web issuer takes, or the certificate as PDF.
+
+    The learner's name is in both: hand them to nobody else.
+    """
+    with stack():
+        if file.suffix.lower() == ".pdf":
+            made = certificates.pdf(credential_id, language)
+        elif as_made:
+            kept = european.document(credential_id)
+            made = kept.document().encode() if kept is not None else None
+        else:
+            form = european.upload(credential_id)
+            made = form.encode() if form is not None else None
+    if made is None:
+        raise BadInput(f"There is no credential {credential_id}, or it was revoked")
+    try:
+        file.write_bytes(made)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}") from None
+    console.print(f"Saved {file}.", markup=False)
 
 
 @app.command("verify")

@@ -50,8 +50,8 @@ def show(running: Stack, day: date) -> bool:
         complain("A proof of the payouts does not balance.")
     if not is_new:
         console.print(
-            "The bank had paid this day out for an earlier demo. What this one has taken since is not in it, so "
-            "payouts differ, and are not held against the bank's truth again."
+            "The bank had paid this day out for an earlier demo. What this one has taken since is not in it, "
+            "so payouts differ, and are not held against the bank's truth again."
         )
         return is_right
     differs = [one["gateway"] for one in proofs if _classes(one) != truth[one["gateway"]]["classes"]]

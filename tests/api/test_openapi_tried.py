@@ -67,6 +67,7 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                     }
                     for operation in (
                         "create_refund",
+                        "generate_european_credential",
                         "approve",
                         "refuse",
                         "upload_exceptions_sheet",

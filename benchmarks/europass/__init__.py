@@ -1,0 +1,1 @@
+"""How fast European credentials are made: the documents, their seals, their pages."""

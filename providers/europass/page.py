@@ -1,0 +1,153 @@
+"""The page of a certificate, drawn from one template in Indonesian or English: PNG, SVG or PDF.
+
+Typst draws it with fonts of its own and those in `fonts/`: it looks the same on every machine, and draws
+Latin, Greek, Cyrillic and Arabic letters and those of Java, Bali, Sunda, Batak and Bugis. What is said goes
+in as data, so that nothing of it is ever code.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import typst
+
+from common.errors import BadInput
+from providers.europass.concepts import Language
+from providers.europass.document import TITLE
+
+Form = Literal["png", "svg", "pdf"]
+COLOUR = "#1b4f8f"
+PIXELS_PER_INCH = 84.0  # A4: 982 x 695, about 100 KB
+_HERE = Path(__file__).parent
+_TEMPLATE = (_HERE / "certificate.typ").read_bytes()
+_FONTS = typst.Fonts(include_system_fonts=False, font_paths=[str(_HERE / "fonts")])
+_ONE_PAGE = 12  # units on the first page
+_LONGEST_WORD = 36
+# Marks that turn the direction of what follows them, whatever it is: not drawn. Those that only say in which
+# direction a letter runs stay.
+_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_MONTHS: dict[Language, tuple[str, ...]] = {
+    "id": ("Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober",
+           "November", "Desember"),
+    "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December"),
+}  # fmt: skip
+_LABELS: dict[Language, dict[str, str]] = {
+    "id": {
+        "number": "Nomor",
+        "awarded": "diberikan kepada",
+        "completed": "yang telah menyelesaikan pelatihan",
+        "programme": "untuk pelatihan",
+        "units": "Unit kompetensi (SKKNI)",
+        "more": "dan {} unit lain",
+        "check": "Keaslian dan status sertifikat:",
+    },
+    "en": {
+        "number": "Number",
+        "awarded": "awarded to",
+        "completed": "who has completed the training",
+        "programme": "for the training",
+        "units": "Units of competency (SKKNI, Indonesia)",
+        "more": "and {} more units",
+        "check": "Verify this certificate and its state:",
+    },
+}
+_DETAILS: dict[Language, tuple[str, str, str, str, str]] = {
+    "id": ("KKNI jenjang {}", "{} jam pelatihan", "Nilai {}", "Diterbitkan {}", "Berlaku sampai {}"),
+    "en": ("KKNI level {} (Indonesia)", "{} hours of training", "Grade {}", "Issued on {}", "Valid until {}"),
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a certificate says. name: empty where the page shows what was achieved, and nobody's name.
+    achievement, units: in the language of the page, or in Indonesian. logo: checked before it was stored."""
+
+    centre: str
+    achievement: str
+    name: str = field(default="", repr=False)
+    number: str = ""
+    units: tuple[tuple[str, str], ...] = ()
+    kkni_level: int | None = None
+    hours: int | None = None
+    score: str | None = None
+    issued_on: date | None = None
+    expires_on: date | None = None
+    url: str = ""
+    colour: str = COLOUR
+    logo: bytes | None = field(default=None, repr=False)
+    logo_type: str | None = None
+
+
+@lru_cache(maxsize=64)
+def drawn(page: Page, language: Language, form: Form) -> bytes:
+    """The page. What many share, a page without a name, is drawn once. A PDF goes on with the units that its
+    first page has no room for. Raises BadInput where the logo cannot be drawn."""
+    logo = f"logo.{page.logo_type}" if page.logo is not None else ""
+    # Typst takes files by their names; its types do not say so.
+    files: Any = {"main.typ": _TEMPLATE} | ({logo: page.logo} if page.logo is not None else {})
+    said = {"said": json.dumps(_said(page, language, logo, form), ensure_ascii=False)}
+    try:
+        made: Any = typst.compile(
+            files,
+            format=form,
+            ppi=PIXELS_PER_INCH,
+            font_paths=_FONTS,
+            sys_inputs=said,
+            pdf_standards=_PDF[form],
+        )
+    except typst.TypstError:
+        raise BadInput(
+            "the certificate cannot be drawn: save the training centre's logo anew as a plain PNG or SVG"
+        ) from None
+    return bytes(made[0] if isinstance(made, list) else made)
+
+
+_PDF: dict[Form, Any] = {"png": [], "svg": [], "pdf": "a-2u"}  # for the archive, its text to be searched
+
+
+def _said(page: Page, language: Language, logo: str, form: Form) -> dict[str, Any]:
+    kkni, hours, grade, issued, expires = _DETAILS[language]
+    details = [
+        text.format(value)
+        for text, value in ((kkni, page.kkni_level), (hours, page.hours), (grade, page.score))
+        if value is not None
+    ]
+    dates = [
+        text.format(_day(day, language))
+        for text, day in ((issued, page.issued_on), (expires, page.expires_on))
+        if day is not None
+    ]
+    labels = _LABELS[language] | {"title": TITLE[language]}
+    labels["more"] = labels["more"].format(len(page.units) - _ONE_PAGE)
+    return {
+        "language": language,
+        "labels": labels,
+        "colour": page.colour,
+        "logo": logo,
+        "centre": _shown(page.centre),
+        "name": _shown(page.name),
+        "number": _shown(page.number),
+        "achievement": _shown(page.achievement),
+        "details": [_shown(one) for one in details],
+        "units": [{"code": _shown(code), "title": _shown(title)} for code, title in page.units],
+        "dates": dates,
+        "url": page.url,
+        "whole": form == "pdf",
+    }
+
+
+def _day(day: date, language: Language) -> str:
+    return f"{day.day} {_MONTHS[language][day.month - 1]} {day.year}"
+
+
+def _shown(text: str) -> str:
+    """A text as it can be drawn within its place: a word without an end may be broken."""
+    plain = text.translate(_TURNING)
+    return " ".join(
+        "\u200b".join(word[at : at + _LONGEST_WORD] for at in range(0, len(word), _LONGEST_WORD))
+        for word in plain.split(" ")
+    )
