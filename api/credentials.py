@@ -184,40 +184,54 @@ def read_credential(credential_id: CredentialId, caller: Reader) -> CredentialWi
 
 _CHANGES: dict[str, Any] = {
     "response_description": "The credential as it is now",
-    "responses": described(*BODY, "not-found", "not-possible", *OURS, *REFUSALS),
+    "responses": described(*BODY, "not-found", "not-possible", "idempotency-key-reused", *OURS, *REFUSALS),
 }
 
 
 @router.post("/{credential_id:uuid}/revoke", summary="Revoke a credential", **_CHANGES)
 def revoke_credential(
-    credential_id: CredentialId, word: CredentialReason, caller: Writer
+    credential_id: CredentialId,
+    word: CredentialReason,
+    caller: Writer,
+    idempotency_key: IdempotencyKey = None,
 ) -> CredentialWithHistory:
     """End a credential for good. The page, the API and the status list say so at once, others who kept the
     list within half a minute. It cannot be undone."""
-    return _moved(credential_id, "revoked", caller, word.reason)
+    return _moved(credential_id, "revoked", caller, word.reason, idempotency_key)
 
 
 @router.post("/{credential_id:uuid}/suspend", summary="Suspend a credential", **_CHANGES)
 def suspend_credential(
-    credential_id: CredentialId, word: CredentialReason, caller: Writer
+    credential_id: CredentialId,
+    word: CredentialReason,
+    caller: Writer,
+    idempotency_key: IdempotencyKey = None,
 ) -> CredentialWithHistory:
     """Let a credential be not valid until it is restored."""
-    return _moved(credential_id, "suspended", caller, word.reason)
+    return _moved(credential_id, "suspended", caller, word.reason, idempotency_key)
 
 
 @router.post(
     "/{credential_id:uuid}/restore",
     summary="Restore a credential",
     response_description="The credential as it is now",
-    responses=described("not-found", "not-possible", *OURS, *REFUSALS),
+    responses=described(
+        "invalid-request", "not-found", "not-possible", "idempotency-key-reused", *OURS, *REFUSALS
+    ),
 )
-def restore_credential(credential_id: CredentialId, caller: Writer) -> CredentialWithHistory:
+def restore_credential(
+    credential_id: CredentialId, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> CredentialWithHistory:
     """Let a suspended credential be valid again."""
-    return _moved(credential_id, "valid", caller, "")
+    return _moved(credential_id, "valid", caller, "", idempotency_key)
 
 
-def _moved(credential_id: UUID, to_state: str, caller: Caller, reason: str) -> CredentialWithHistory:
+def _moved(
+    credential_id: UUID, to_state: str, caller: Caller, reason: str, key: str | None
+) -> CredentialWithHistory:
     with unit_of_work() as session:
+        if is_repeated(session, caller, key, f"{to_state} {credential_id}\n{reason}"):
+            return _with_history(credential_id)
         try:
             source = f"client:{caller.name}"
             credential_state.apply(session, credential_id, to_state, source=source, reason=reason)

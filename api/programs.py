@@ -139,16 +139,27 @@ def read_program(program_id: ProgramId, _: Reader) -> ProgramWithHistory:
     summary="Say what became of a program at the ministry",
     response_description="The program and its history",
     responses=described(
-        *BODY, "not-found", "program-under-way", "not-undecided", "number-taken", *OURS, *REFUSALS
+        *BODY,
+        "not-found",
+        "program-under-way",
+        "not-undecided",
+        "number-taken",
+        "idempotency-key-reused",
+        *OURS,
+        *REFUSALS,
     ),
 )
-def decide_program(program_id: ProgramId, word: Decision, caller: Writer) -> ProgramWithHistory:
+def decide_program(
+    program_id: ProgramId, word: Decision, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> ProgramWithHistory:
     """For a program whose state only the ministry knows (`unknown`, `conflict`): it is registered under a
     number, or it is to be sent again."""
     at = None
     if word.registered_on is not None:
         at = datetime.combine(word.registered_on, time.min, clock.JAKARTA)
     with unit_of_work() as session:
+        if is_repeated(session, caller, idempotency_key, f"decide {program_id}\n{word.model_dump_json()}"):
+            return _whole(session, program_id)
         try:
             if word.siplatih_program_id is not None:
                 decisions.say_registered(

@@ -114,7 +114,9 @@ def differs(known: Refund, told: RefundStatus) -> str | None:
 
 def _follow_ours(session: Session, payment: Payment, told: RefundStatus, cause: str, source: str) -> bool:
     known = _known(session, payment, told)
-    return known is not None and take(session, payment, known, told, cause=cause, source=source)
+    if known is None:
+        return False
+    return take(session, payment, known, told, cause=cause, source=source, is_fresh=True)
 
 
 def _known(session: Session, payment: Payment, told: RefundStatus) -> Refund | None:
@@ -126,6 +128,7 @@ def _known(session: Session, payment: Payment, told: RefundStatus) -> Refund | N
         sa.select(Refund)
         .where(Refund.payment_id == payment.id, is_it)
         .order_by(Refund.reference != told.refund_key)
+        .execution_options(populate_existing=True)
     ).first()
 
 
@@ -138,7 +141,7 @@ def _take_in(
         known = foreign_refund.reported(session, payment, told.amount_minor)
     if known is not None:
         foreign_refund.told_of(session, known, told.refund_key, told.gateway_reference)
-        return take(session, payment, known, told, cause=cause, source=source)
+        return take(session, payment, known, told, cause=cause, source=source, is_fresh=True)
     if told.state not in ("accepted", "confirmed") or not told.amount_minor:
         return False
     made = foreign_refund.adopt(
@@ -155,7 +158,7 @@ def _take_in(
         payments.remark(session, payment.id, note, cause=cause, source=source)
         return False
     if told.state == "confirmed":
-        return take(session, payment, made, told, cause=cause, source=source)
+        return take(session, payment, made, told, cause=cause, source=source, is_fresh=True)
     # The bank's word may get lost on its way to us: its process asks for it.
     asked = {"payment_id": str(payment.id), "refund_id": str(made.id)}
     run, _ = process.request(session, PROCESS, f"{payment.reference}/foreign/{made.reference}", asked)

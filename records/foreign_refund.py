@@ -53,7 +53,8 @@ def reported(session: Session, payment: Payment, amount_minor: int | None) -> Re
     """A foreign refund of this amount that only a report has told of so far: the gateway's own word of it may
     have another name. payment: locked."""
     unnamed = sa.select(Refund).filter_by(payment_id=payment.id, amount_minor=amount_minor, is_told=False)
-    return session.scalars(unnamed.order_by(Refund.created_at, Refund.id)).first()
+    oldest = unnamed.order_by(Refund.created_at, Refund.id).execution_options(populate_existing=True)
+    return session.scalars(oldest).first()
 
 
 def told_of(session: Session, known: Refund, reference: str, gateway_reference: str | None) -> None:
