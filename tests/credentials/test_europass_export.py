@@ -134,6 +134,7 @@ def test_an_answer_that_does_not_come_is_unknown_and_the_same_is_sent_again(
     issuer: Issuing, kind: str
 ) -> None:
     _, run_id = made()
+    issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
     issuer.fails(kind)
     (row,) = worked(run_id).values()
     assert row.state == "unknown"
@@ -286,6 +287,7 @@ def test_two_workers_deliver_a_batch_once(issuer: Issuing) -> None:
 @pytest.mark.parametrize(("when", "call"), [("before", 1), ("after", 2)])
 def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, sandbox: str, when: str, call: int) -> None:
     batch, run_id = made(3)
+    issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(KILLED.parent)])}
     died = subprocess.run(
         [sys.executable, str(KILLED), str(run_id), when, str(call)],
