@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -61,6 +62,23 @@ def test_a_completion_is_exported_by_the_flow_and_its_outcome_has_the_links() ->
     assert newest.outcome["of"] == 10  # what was done before is shown with its links
     chosen = flow(credential_ids=[made.credentials[0].id])
     assert chosen.message == "1 done"
+
+
+@pytest.mark.usefixtures("at_prefect")
+def test_the_flow_brings_a_credential_to_both_its_targets(parts: Stack) -> None:
+    made = told([holder(1)], targets=("open_badge", "europass"))
+    assert made.run is not None
+    state = flow(processes=[made.run.id])
+    assert (state.type.value, state.message) == ("COMPLETED", "2 done")
+    (run,) = rows(ProcessRun)
+    assert run.outcome["targets"] == {"open_badge": {"done": 1}, "europass": {"done": 1}}
+    links = {one["target"]: one["links"] for one in run.outcome["exports"]}
+    assert links["europass"]["download"].endswith("/europass.json")
+    assert links["europass"]["europass"].startswith("https://")
+    taken = httpx.get(f"{parts.sandbox_url}/_sandbox/europass/credentials").json()
+    assert [one["times"] for one in taken if one["credential_id"].endswith(str(made.credentials[0].id))] == [
+        1
+    ]
 
 
 @pytest.mark.usefixtures("at_prefect")
