@@ -227,13 +227,14 @@ def start_batch(session: Session, run_ids: Collection[UUID], flow_run_id: UUID |
 def put_off(
     session: Session, names: Collection[str], until: datetime, error: dict[str, str], mended: Collection[str]
 ) -> None:
-    """Let all that is due or will be before `until` wait until then, in one statement.
+    """Let all that waits for the same wait until then, in one statement, so that it goes on in its order.
 
-    names: of processes; mended: types of errors that wait for the same. What another session holds stays.
+    names: of processes; mended: types of errors that wait for the same: one that was a trial would wait longer
+    by its own pauses, and be overtaken by all behind it. What another session holds stays.
     """
     waits_for_the_same = sa.and_(
         ProcessRun.state == "waiting",
-        ProcessRun.next_attempt_at < until,
+        ProcessRun.next_attempt_at != until,
         ProcessRun.error["type"].astext.in_(mended),
     )
     is_new = sa.and_(ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None))

@@ -305,7 +305,12 @@ def listed(
     """Programs with their newest version, narrowed down; the caller orders and limits."""
     newer = aliased(ProgramVersion)
     has_newer = sa.exists().where(newer.program_id == Program.id, newer.version > ProgramVersion.version)
-    query = sa.select(Program, ProgramVersion).join(ProgramVersion).where(~has_newer)
+    query = (
+        sa.select(Program, ProgramVersion)
+        .select_from(Program)
+        .join(ProgramVersion, ProgramVersion.program_id == Program.id)
+        .where(~has_newer)
+    )
     if status is not None:
         query = query.where(ProgramVersion.status == status)
     if program_code is not None:

@@ -55,7 +55,7 @@ def test_it_is_not_ready_without_the_database(no_database: httpx.Client) -> None
 
 
 def test_without_the_database_a_request_is_told_to_come_back(no_database: httpx.Client) -> None:
-    for path in ("/metrics", "/reconciliations/", "/api/v1/processes"):
+    for path in ("/metrics", "/api/v1/processes"):
         answer = no_database.get(path)
         assert answer.status_code == 503
         assert answer.json()["type"] == "urn:jembatan:problem:database-unavailable"

@@ -122,7 +122,8 @@ def test_linkajas_file_and_its_total_have_live_payments(through: Through, http: 
     caller.act(made, "pay", at=at(day)).raise_for_status()
     rows = linkaja_table(http, day)
     (line,) = [row for row in rows if row[0] == made["partnerReferenceNo"]]
-    assert line[1:] == [
+    *told, payout = line[1:]
+    assert told == [
         made["referenceNo"],
         "payment",
         "paid",
@@ -131,6 +132,7 @@ def test_linkajas_file_and_its_total_have_live_payments(through: Through, http: 
         "IDR",
         at(day),
     ]
+    assert payout.startswith("PO-") and payout.endswith("-linkaja")
     assert len(rows) == len(rows_before) + 1
     assert float(rows[-1][4]) - float(rows_before[-1][4]) == 150_000
     assert added(http, day, "linkaja", before) == {"matched": (1, 150_000, 150_000)}
