@@ -229,8 +229,8 @@ def put_off(
 ) -> None:
     """Let all that waits for the same wait until then, in one statement, so that it goes on in its order.
 
-    names: of processes; mended: types of errors that wait for the same: one that was a trial would wait longer
-    by its own pauses, and be overtaken by all behind it. What another session holds stays.
+    names: of processes; mended: types of errors that wait for the same: one that was a trial would wait
+    longer by its own pauses, and be overtaken by all behind it. What another session holds stays.
     """
     waits_for_the_same = sa.and_(
         ProcessRun.state == "waiting",

@@ -281,8 +281,8 @@ def test_payouts_stand_in_the_sheet_and_a_day_that_is_run_again_leaves_them_alon
     filled = cells | {"action": "explain", "reason": "FIN-118"}
     with unit_of_work() as session:
         done = exception_sheet.apply(
-                session, exception_sheet.Sheet(1, [exception_sheet.Row(2, filled)]), by=ANI
-            )
+            session, exception_sheet.Sheet(1, [exception_sheet.Row(2, filled)]), by=ANI
+        )
     assert (done.ended, done.faults) == ({"explained": 1}, [])
 
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -132,7 +133,7 @@ def test_linkajas_file_and_its_total_have_live_payments(through: Through, http: 
         "IDR",
         at(day),
     ]
-    assert payout.startswith("PO-") and payout.endswith("-linkaja")
+    assert re.fullmatch(r"PO-\d{8}-linkaja", payout)
     assert len(rows) == len(rows_before) + 1
     assert float(rows[-1][4]) - float(rows_before[-1][4]) == 150_000
     assert added(http, day, "linkaja", before) == {"matched": (1, 150_000, 150_000)}
