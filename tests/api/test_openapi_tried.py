@@ -13,6 +13,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -93,8 +94,9 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
     )
 
 
-FEW_CASES = schemathesis.openapi.from_dict(app.openapi(), config=config(FEW))
-MANY_CASES = schemathesis.openapi.from_dict(app.openapi(), config=config(MANY))
+# Copies, as schemathesis writes links of its own into what it is given.
+FEW_CASES = schemathesis.openapi.from_dict(deepcopy(app.openapi()), config=config(FEW))
+MANY_CASES = schemathesis.openapi.from_dict(deepcopy(app.openapi()), config=config(MANY))
 
 
 @dataclass
@@ -239,7 +241,8 @@ def follow(world: World, cases: int) -> None:
     """Let requests follow each other: what one answer names is what the next one is about."""
     others = {phase: {"enabled": False} for phase in ("examples", "coverage", "fuzzing")}
     described = schemathesis.openapi.from_dict(
-        app.openapi(), config=config(cases, phases=others, headers=world.key, **{"base-url": world.url})
+        deepcopy(app.openapi()),
+        config=config(cases, phases=others, headers=world.key, **{"base-url": world.url}),
     )
     *before, end = schemathesis.engine.from_schema(described).execute()
     assert isinstance(end, EngineFinished)

@@ -18,7 +18,7 @@ from api.prefect_server import PrefectUnavailable
 from common import clock
 from deployments.names import RECONCILE_FLOW, REFUND_FLOW
 from records import process
-from records.db import unit_of_work
+from records.db import database_url, engine, unit_of_work
 from records.process import ProcessRun
 
 
@@ -309,6 +309,7 @@ def test_the_relay_outlives_the_database(
         execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
                 " AND pid <> pg_backend_pid()")  # fmt: skip
         eventually(lambda: "the database does not answer" in caplog.text)
+        engine(database_url()).dispose()  # this test's own connections were ended too
         run_id = ask()
         eventually(lambda: kept(run_id).submitted_at)
     finally:

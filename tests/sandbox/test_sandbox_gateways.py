@@ -120,7 +120,7 @@ def test_linkajas_file_is_the_truth_and_its_total_is_right(http: httpx.Client, t
     assert is_truth(truth, "linkaja", http, seen)
     amounts = sum(Decimal(row[4]) for row in lines if row[4][-3:-2] == "." and row[4][:-3].isdecimal())
     fees = sum(Decimal(row[5]) for row in lines if row[5])
-    assert total == ["TOTAL", str(len(lines)), "", "", str(amounts), str(fees), "", ""]
+    assert total == ["TOTAL", str(len(lines)), "", "", str(amounts), str(fees), "", "", ""]
 
 
 def test_linkajas_history_has_the_lines_of_its_file(http: httpx.Client, linkaja: SnapCaller) -> None:

@@ -74,7 +74,7 @@ def test_more_scopes_never_allow_less_and_nothing_comes_of_itself(
     assert allows(some, wanted) <= allows(some + more, wanted)
     if allows(some, wanted) and wanted != "*":
         area = wanted.partition(":")[0]
-        assert {area, f"{area}:read", f"{area}:write", "*"} & set(some)
+        assert {wanted, area, f"{area}:read", f"{area}:write", "*"} & set(some)
 
 
 @given(some_scopes, st.sampled_from(AREAS))
