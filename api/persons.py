@@ -211,7 +211,7 @@ def find_person(
 ) -> PersonShown:
     """Whether we know somebody, and by which id. That you asked stands in their audit."""
     with unit_of_work() as session:
-        is_repeated(session, caller, idempotency_key, f"find\n{which.nik}")  # asked again, it is told again
+        is_repeated(session, caller, idempotency_key, b"find\n" + person.hash_of(which.nik))  # is told again
         found = person.find(session, which.nik)
         if found is None:
             raise not_found("We know nobody by that.")

@@ -19,9 +19,10 @@ from common import clock, nik
 from common.errors import AuthFailed, ProviderError, Rejected, Transient
 from common.settings import settings
 from ministry import line
-from ministry.line import Line
+from ministry.line import SERVICE, Line
 from ministry.programs import Faulty
-from providers.siplatih.wire import Fault
+from providers.siplatih.client import Siplatih
+from providers.siplatih.wire import Fault, Verification
 from records import audit, credential_check, person, process
 from records.credential_check import CredentialCheck
 from records.db import unit_of_work
@@ -107,21 +108,13 @@ def _asked(over: Line, run: ProcessRun, check: CredentialCheck) -> Step:
     if check.status != "pending":
         return _answered(check, run)
     question = credential_check.question_of(check)
-    with unit_of_work() as session:
-        known = person.find(session, question["participant_nik"])
-        if known is not None:
-            audit.note(
-                session,
-                [known.id],
-                "sent",
-                ["nik"],
-                by=check.requested_by,
-                recipient="siplatih",
-                reason="check of a credential",
-                origin=f"process {run.id}",
-            )
+
+    def send(register: Siplatih) -> Verification:
+        _note_sent(run, check, question["participant_nik"])  # only now is it certain that the call goes
+        return register.verify_credential(question)
+
     try:
-        told = over.call(lambda register: register.verify_credential(question))
+        told = over.call(send)
     except AuthFailed as error:
         sentence = f"{error}. Check JEMBATAN_SIPLATIH__CLIENT_ID and its secret, then retry the process"
         return _stays(run, check, "needs_attention", "auth-failed", sentence)
@@ -141,6 +134,25 @@ def _asked(over: Line, run: ProcessRun, check: CredentialCheck) -> Step:
             evidence=told.evidence,
         )
     return _answered(check, run)
+
+
+def _note_sent(run: ProcessRun, check: CredentialCheck, number: str) -> None:
+    """Write into the audit to whom the NIK goes; of somebody whom we do not know, into the check itself."""
+    with unit_of_work() as session:
+        known = person.find(session, number)
+        if known is None:
+            credential_check.sent_of_nobody_known(session, check.id)
+            return
+        audit.note(
+            session,
+            [known.id],
+            "sent",
+            ["nik"],
+            by=check.requested_by,
+            recipient=SERVICE,
+            reason="check of a credential",
+            origin=f"process {run.id}",
+        )
 
 
 def _later(run: ProcessRun, check: CredentialCheck, error: ProviderError) -> Step:

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from common.tables import neutral
 
-# The audit has every act on a person's data. A payment's learner goes to its gateway when it is created.
+# The audit has every act on a person's data. A payment's learner goes to its gateway when it is created; a
+# credential may be checked of somebody of whom we have no more than the question.
 _GROUPS = sa.text(
     """SELECT act, recipient, by, origin, fields, count(DISTINCT person_id) AS persons, count(*) AS lines,
            min(at) AS first_at, max(at) AS last_at
@@ -26,6 +27,11 @@ _GROUPS = sa.text(
        FROM payments p LEFT JOIN clients c ON c.id = p.client_id
        WHERE p.learner IS NOT NULL AND p.created_at >= :since AND p.created_at < :until
        GROUP BY p.gateway, c.name
+     UNION ALL
+       SELECT 'sent', 'siplatih', requested_by, 'process', ARRAY['nik of somebody known by nothing else'],
+           count(DISTINCT nik_hash), count(*), min(sent_unknown_at), max(sent_unknown_at)
+       FROM credential_checks WHERE sent_unknown_at >= :since AND sent_unknown_at < :until
+       GROUP BY requested_by
      ORDER BY first_at, act, recipient"""
 )
 _LINES = sa.text(

@@ -26,7 +26,10 @@ _TIME = TIMESTAMP(timezone=True)
 
 
 class CredentialCheck(Base):
-    """One question to the register. status: `pending`, `verified` (an explicit yes) or `not_verified`."""
+    """One question to the register. status: `pending`, `verified` (an explicit yes) or `not_verified`.
+
+    sent_unknown_at: when it went, where we knew nobody of that NIK whose audit could say so.
+    """
 
     __tablename__ = "credential_checks"
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
@@ -41,6 +44,7 @@ class CredentialCheck(Base):
     process_run_id: Mapped[UUID] = mapped_column(sa.ForeignKey("process_runs.id"))
     created_at: Mapped[datetime] = mapped_column(_TIME, server_default=sa.text("now()"))
     answered_at: Mapped[datetime | None] = mapped_column(_TIME)
+    sent_unknown_at: Mapped[datetime | None] = mapped_column(_TIME)
 
 
 def ask_for(
@@ -51,7 +55,7 @@ def ask_for(
     is_repeat: the caller's own key says that it is the same request: the answer that there is will do.
     """
     text = json.dumps(question, sort_keys=True, separators=(",", ":")).encode()
-    fingerprint = keyed_hash("credential check", text)
+    fingerprint = keyed_hash("credential check", text, key="persons")
     same = sa.select(CredentialCheck).filter_by(fingerprint=fingerprint)
     if not is_repeat:
         same = same.where(CredentialCheck.status == "pending")
@@ -86,6 +90,11 @@ def question_of(check: CredentialCheck) -> dict[str, Any]:
     assert check.question is not None
     question: dict[str, Any] = unseal_json(check.question)
     return question
+
+
+def sent_of_nobody_known(session: Session, check_id: UUID) -> None:
+    """Note that the question goes, about somebody of whom we know nothing else."""
+    session.get_one(CredentialCheck, check_id, with_for_update=True).sent_unknown_at = clock.now()
 
 
 def answered(

@@ -60,18 +60,8 @@ def exports_to_work(
         run_ids = [_asked_for_here(credential_ids, program_code, targets)]
     elif credential_ids or program_code:
         raise work.Ended(Failed(message="Give either credentials or processes, not both."))
-    by_lock = {run_id.hex: run_id for run_id in run_ids}
-    with process.held_together(list(by_lock)) as held:
-        mine = [by_lock[name] for name in held]
-        with unit_of_work() as session:
-            started = [run.id for run in process.start_batch(session, mine, work.flow_run_id())]
-        if not started:
-            raise work.Ended(Completed(name="Skipped", message="Ended already, or worked by another run."))
-        try:
-            yield Work(tuple(sorted(started)), left=len(run_ids) - len(started))
-        except Exception as error:
-            _let_go(started, error)
-            raise
+    with work.batch(run_ids) as runs:
+        yield Work(tuple(sorted(run.id for run in runs)), left=len(run_ids) - len(runs))
 
 
 def _asked_for_here(
@@ -96,18 +86,6 @@ def _asked_for_here(
             process.start(session, run.id, own)
             process.finish(session, run.id, "failed", error={"type": "refused", "message": str(refusal)})
         raise work.Ended(Failed(message=f"{refusal}.")) from None
-
-
-def _let_go(run_ids: Sequence[UUID], error: Exception) -> None:
-    """Nothing runs for ever: a setting that is wrong, or a bug of ours, is for a person."""
-    said = str(error) if isinstance(error, BadInput) else f"unexpected {type(error).__name__}"
-    message = f"{said}. Mend it, then retry the process; the log of its flow run tells more"
-    with unit_of_work() as session:
-        for run_id in run_ids:
-            if session.get_one(process.ProcessRun, run_id).state == "running":
-                kind = "setting" if isinstance(error, BadInput) else "unexpected"
-                details = {"type": kind, "message": message}
-                process.finish(session, run_id, "needs_attention", error=details)
 
 
 def batches(asked: Work) -> Iterator[tuple[str, list[UUID]]]:

@@ -30,7 +30,6 @@ from tasks.retries import ONCE
 
 __all__ = ["PROCESS", "Batch", "end", "give_back", "refunds_to_work", "run_name"]
 TABLE_ROWS = 200
-_UNEXPECTED = "unexpected {}; the log of its flow run tells more"
 
 
 @dataclass(frozen=True)
@@ -65,20 +64,12 @@ def refunds_to_work(
         run_ids = [_asked_for_here(payment_id, amount, reason, refund_key, requested_by)]
     elif payment_id is not None:
         raise work.Ended(Failed(message="Give either a payment_id or processes, not both."))
-    by_lock = {run_id.hex: run_id for run_id in run_ids}
-    with process.held_together(list(by_lock)) as held:
-        mine = [by_lock[name] for name in held]
+    with work.batch(run_ids) as runs:
+        of_runs = [run.id for run in runs]
         with unit_of_work() as session:
-            started = [run.id for run in process.start_batch(session, mine, work.flow_run_id())]
-            ids = session.scalars(sa.select(Refund.id).where(Refund.process_run_id.in_(started)))
+            ids = session.scalars(sa.select(Refund.id).where(Refund.process_run_id.in_(of_runs)))
             refund_ids = tuple(sorted(ids))
-        if not refund_ids:
-            raise work.Ended(Completed(name="Skipped", message="Ended already, or worked by another run."))
-        try:
-            yield Batch(refund_ids, left=len(run_ids) - len(refund_ids))
-        except Exception as error:
-            _let_go(started, error)
-            raise
+        yield Batch(refund_ids, left=len(run_ids) - len(refund_ids))
 
 
 def _asked_for_here(
@@ -114,16 +105,6 @@ def _refused(own: UUID | None, sentence: str) -> State[Any]:
         process.start(session, run.id, own)
         process.finish(session, run.id, "failed", error={"type": "refused", "message": sentence})
     return Failed(message=sentence)
-
-
-def _let_go(run_ids: Sequence[UUID], error: Exception) -> None:
-    """A bug of ours: what was not brought to a state is for a person, so that nothing runs for ever."""
-    message = _UNEXPECTED.format(type(error).__name__)
-    with unit_of_work() as session:
-        for run_id in run_ids:
-            if session.get_one(process.ProcessRun, run_id).state == "running":
-                details = {"type": "unexpected", "message": message}
-                process.finish(session, run_id, "needs_attention", error=details)
 
 
 @task(name="give back", **ONCE)

@@ -114,7 +114,8 @@ def attempt(
 @contextmanager
 def batch(run_ids: Sequence[UUID]) -> Iterator[list[ProcessRun]]:
     """Hold those runs alone that are free and not ended, one attempt more of each, in the order in which they
-    were asked for. Raises Ended where none is left. A bug of ours leaves none of them running for ever."""
+    were asked for. Raises Ended where none is left. A wrong setting, or a bug of ours, leaves none of them
+    running for ever: a person is asked."""
     by_lock = {run_id.hex: run_id for run_id in run_ids}
     with process.held_together(list(by_lock)) as held:
         with unit_of_work() as session:
@@ -124,11 +125,13 @@ def batch(run_ids: Sequence[UUID]) -> Iterator[list[ProcessRun]]:
         try:
             yield sorted(started, key=lambda run: (run.created_at, run.id))
         except Exception as error:
-            message = f"{_without_values(error)}. Then retry the process"
+            is_setting = isinstance(error, BadInput)
+            said = f"{error}. Mend it" if is_setting else _without_values(error)
+            details = {"type": "setting" if is_setting else "unexpected"}
+            details["message"] = f"{said}, then retry the process"
             with unit_of_work() as session:
                 for run in started:
                     if session.get_one(ProcessRun, run.id).state == "running":
-                        details = {"type": "unexpected", "message": message}
                         process.finish(session, run.id, "needs_attention", error=details)
             raise
 

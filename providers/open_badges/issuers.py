@@ -56,7 +56,7 @@ def _published(issuer_id: str, known: Known, fetcher: Fetcher) -> Mapping[str, P
     if ours is not None:
         return ours
     if issuer_id.startswith("did:web:"):
-        return _of_did_document(issuer_id, _fetched(fetcher, _did_web_url(issuer_id, fetcher)))
+        return _of_did_document(issuer_id, _fetched(fetcher, _did_web_url(issuer_id)))
     if issuer_id.startswith(("https://", "http://")):
         return _of_web_issuer(issuer_id, fetcher)
     if issuer_id.startswith("did:key:"):
@@ -91,7 +91,7 @@ def _fetched(fetcher: Fetcher, url: str) -> dict[str, Any]:
         raise NotFound("what it publishes cannot be read") from None
 
 
-def _did_web_url(did: str, _fetcher: Fetcher) -> str:
+def _did_web_url(did: str) -> str:
     host, *segments = (unquote(part) for part in did.removeprefix("did:web:").split(":"))
     if not host or "/" in host or any("/" in one or one in ("", ".", "..") for one in segments):
         raise NotFound("it has a DID that leads nowhere")

@@ -1,14 +1,20 @@
 """Credentials at the ministry's register: verified only on an explicit yes, and no NIK is left behind."""
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from register_desk import API, Desk, checked, later
 
-from records.sealed import unseal
+from common import clock
+from records import audit, breach, person
+from records.db import unit_of_work
+from records.process import ProcessRun
+from records.sealed import seal, unseal
 
 NIK = "3201014101900007"
 
@@ -117,3 +123,31 @@ def test_a_wrong_question_is_refused_by_its_member_without_its_value(
     assert answer.status_code == 422
     assert [one["where"] for one in answer.json()["errors"]] == [where]
     assert "32010141019" not in answer.text
+
+
+def test_who_was_told_of_a_stranger_stands_in_the_breach_report(desk: Desk) -> None:
+    desk.behaves(verdict="no")
+    made = asked(desk, question())
+    checked()
+    with unit_of_work() as session:
+        told = breach.report(session, clock.now() - timedelta(hours=1), clock.now() + timedelta(hours=1))
+    (group,) = [one for one in told["groups"] if one["recipient"] == "siplatih"]
+    assert (group["act"], group["persons"], group["times"]) == ("sent", 1, 1)
+    assert shown(desk, made)["status"] == "not_verified"
+
+
+def test_what_did_not_go_is_not_told_as_sent(desk: Desk) -> None:
+    with unit_of_work() as session:
+        (known,) = person.keep_many(session, [person.Named(NIK, seal(b"Siti Rahma"))])
+    desk.fail("any", "500", times=None)
+    for _ in range(8):
+        asked(desk, question())
+    checked()
+    with unit_of_work() as session:
+        lines = audit.of_person(session, known)
+    assert 0 < len(lines) < 8  # the gate was shut after some: the others were never sent
+    with unit_of_work() as session:
+        session.execute(sa.update(ProcessRun).values(next_attempt_at=clock.now()))
+    checked()  # they are due, and the gate is shut still
+    with unit_of_work() as session:
+        assert len(audit.of_person(session, known)) == len(lines)

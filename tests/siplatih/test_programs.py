@@ -326,6 +326,15 @@ def test_an_outage_shuts_the_gate_and_everything_waits_until_a_stated_time(desk:
     assert len(desk.calls("token")) == tokens
 
 
+def test_the_one_that_was_the_trial_waits_no_longer_than_those_behind_it(desk: Desk) -> None:
+    desk.fail("any", "500", times=None)
+    asked = [desk.asked() for _ in range(8)]
+    for _ in range(3):
+        worked()
+        assert len({desk.process(one)["next_attempt_at"] for one in asked}) == 1
+        later(hours=2)
+
+
 def test_three_days_away_then_all_goes_through_once_and_in_order(desk: Desk) -> None:
     for kind in ("500", "html", "reset"):
         desk.fail("any", kind, times=None)

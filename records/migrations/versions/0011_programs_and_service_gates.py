@@ -100,6 +100,7 @@ CREATE TABLE credential_checks (
         CONSTRAINT credential_checks_process UNIQUE,
     created_at timestamptz NOT NULL DEFAULT now(),
     answered_at timestamptz,
+    sent_unknown_at timestamptz,
     CONSTRAINT check_answered_at_a_time CHECK ((answered_at IS NULL) = (status = 'pending')),
     -- Once it is answered nobody needs the NIK any more.
     CONSTRAINT check_asks_until_answered CHECK ((question IS NULL) = (answered_at IS NOT NULL))
