@@ -50,7 +50,7 @@ def begin(folder: Path, owner: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if (folder / "prefect.pid").exists():
             return
-        (folder / "prefect").mkdir()
+        (folder / "prefect").mkdir(exist_ok=True)  # Prefect itself makes its home when it is imported
         with (folder / "prefect" / "keeper.log").open("wb") as log:
             keeper = subprocess.Popen(
                 [sys.executable, __file__, str(folder), str(owner)],
