@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
+from api import public_pages
 from api.headers import secure
 from api.problem_kinds import KINDS, MEDIA_TYPE, TYPE, title
 from api.rendering import page
@@ -21,6 +22,8 @@ from common.errors import BadInput, NotReachable
 
 log = logging.getLogger("jembatan.api")
 _NO_DATABASE = (NotReachable, sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError)
+# What the pages that anybody opens say of a problem, in the reader's language.
+_WORDS = {"not-found": "not_found", "too-large": "too-large", "busy": "busy"}
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -77,6 +80,8 @@ def install(app: FastAPI) -> None:
 
 def _answer(request: Request, problem: Problem) -> Response:
     wants_page = "text/html" in request.headers.get("accept", "")
+    if wants_page and public_pages.is_public(request.url.path):
+        return public_pages.of(request).problem(problem.status, _WORDS.get(problem.slug, "problem"))
     if wants_page and not request.url.path.startswith("/api/"):
         is_console = request.url.path.startswith("/console")
         return page(
