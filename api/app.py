@@ -40,6 +40,7 @@ from api import (
     refunds,
     training_centres,
     verify,
+    verify_page,
 )
 from api.addresses import PlainAddress
 from api.courier import Courier
@@ -120,6 +121,7 @@ _PARTS = (
     credential_page,
     europass,
     verify,
+    verify_page,
     processes,
     pages,
     reconciliations,

@@ -22,7 +22,7 @@ from api.public_pages import Public
 from api.public_words import moment
 from common import clock
 from common.settings import settings
-from credentials import add_to_profile, certificates, european, images, ours, public
+from credentials import add_to_profile, certificates, european, images, public
 from credentials.public import Shown
 from providers.europass.concepts import Language
 from providers.europass.page import unturned, written
@@ -44,7 +44,9 @@ def page_of(credential_id: UUID, request: Request) -> Response:
     shown = public.read(credential_id)
     if shown is None:
         return here.problem(404, "not_found")
-    body = _written(shown, here, clock.business_date(clock.now()), _issuer(), settings().badges.may_be_indexed)
+    body = _written(
+        shown, here, clock.business_date(clock.now()), _issuer(), settings().badges.may_be_indexed
+    )
     status = 410 if shown.state == "withdrawn" else 200
     headers = {"Vary": "Accept, Accept-Language", "Content-Language": here.language}
     if status == 410 or not settings().badges.may_be_indexed:
@@ -53,7 +55,9 @@ def page_of(credential_id: UUID, request: Request) -> Response:
 
 
 @lru_cache(maxsize=512)
-def _written(shown: Shown, here: Public, today: date, issuer: tuple[str, str | None], is_indexed: bool) -> str:
+def _written(
+    shown: Shown, here: Public, today: date, issuer: tuple[str, str | None], is_indexed: bool
+) -> str:
     """The page. All that it says comes in, so that the same is written once."""
     say, language, content = here.say, here.language, shown.content
     name, url = issuer

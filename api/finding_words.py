@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the texts are a table: a line each
 """What the checks of a badge found, in Indonesian: by name and code. In English each check says it itself."""
 
 from collections.abc import Mapping

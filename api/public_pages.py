@@ -20,7 +20,8 @@ _ROOMS = ("/credentials/", "/verify", "/achievements/", "/status/")
 
 @dataclass(frozen=True)
 class Public:
-    """One public page as it was asked for. path: of the address; base: before it; issuer: whose house it is."""
+    """One public page as it was asked for. path: of its address; base: what stands before; issuer: whose
+    house it is."""
 
     path: str
     language: Language

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the texts are a table: a line each
 """The texts of the pages that anybody opens, in Indonesian and English. Both have the same names.
 
 What a learner, a training centre or a stranger's badge says is shown as it is, in its own direction.
@@ -5,7 +6,7 @@ What a learner, a training centre or a stranger's badge says is shown as it is, 
 
 from datetime import datetime
 
-from common.clock import JAKARTA
+from common.clock import in_jakarta
 from providers.europass.concepts import LANGUAGES, Language
 from providers.europass.page import written
 
@@ -277,8 +278,9 @@ WORDS: dict[Language, dict[str, str]] = {
     },
 }  # fmt: skip
 
+
 def language_of(asked: str | None, accepted: str) -> Language:
-    """The language of a page: as its address says (`?lang=`), else as the browser prefers, else Indonesian."""
+    """A page's language: as its address says (`?lang=`), else as the browser prefers, else Indonesian."""
     for language in LANGUAGES:
         if asked == language:
             return language
@@ -299,6 +301,6 @@ def language_of(asked: str | None, accepted: str) -> Language:
 
 def moment(at: datetime, language: Language) -> str:
     """`15 Juli 2026 10.30 WIB`, `15 July 2026, 10:30 WIB`"""
-    local = at.astimezone(JAKARTA)
+    local = in_jakarta(at)
     day = written(local.date(), language)
     return f"{day} {local:%H.%M} WIB" if language == "id" else f"{day}, {local:%H:%M} WIB"

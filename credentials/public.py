@@ -75,14 +75,10 @@ _WANTED = (
         CredentialExport.state.label("european"),
     )
     .join(Achievement, Achievement.id == Credential.achievement_id)
-    .outerjoin(
-        TrainingCentre, TrainingCentre.lpk_registration_number == Achievement.lpk_registration_number
-    )
+    .outerjoin(TrainingCentre, TrainingCentre.lpk_registration_number == Achievement.lpk_registration_number)
     .outerjoin(
         CredentialExport,
-        sa.and_(
-            CredentialExport.credential_id == Credential.id, CredentialExport.target == european.TARGET
-        ),
+        sa.and_(CredentialExport.credential_id == Credential.id, CredentialExport.target == european.TARGET),
     )
 )
 
