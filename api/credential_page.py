@@ -152,7 +152,7 @@ def _qr(address: str) -> bytes:
 
 @router.get("/credentials/{credential_id:uuid}/card.png")
 def card_png(credential_id: CredentialId, request: Request, lang: Lang = None) -> Response:
-    """The card that networks show beside a link. They keep it for days: it says of nothing that it is valid."""
+    """The card that networks show beside a link. They keep it for days: it calls nothing valid."""
     here = public_pages.of(request)
     shown = public.read(credential_id)
     if shown is None or shown.state == "withdrawn":
