@@ -60,26 +60,25 @@ def _page(here: Public, *, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(public_pages.written("public/verify.html", here, **said), status, _VARY)
 
 
-def _says(badge: dict[str, Any] | None, here: Public) -> list[tuple[str, str, str]]:
-    """What a badge says of itself: the words for it, the text, and an address where it is one of ours."""
+def _says(badge: dict[str, Any] | None, here: Public) -> list[tuple[str, str, str, bool]]:
+    """What a badge says of itself: the words for it, the text, an address where it leads to a page of ours,
+    and whether it takes a line of its own."""
     if badge is None:
         return []
     issuer = badge.get("issuer")
     subject = badge.get("credentialSubject")
     achievement = subject.get("achievement") if isinstance(subject, dict) else None
     rows = [
-        ("says_achievement", _text(achievement, "name")),
-        (
-            "says_issuer",
-            " · ".join(filter(None, (_text(issuer, "name"), _text(issuer, "id") or _short(issuer)))),
-        ),
-        ("says_from", _moment(badge.get("validFrom"), here.language)),
-        ("says_until", _moment(badge.get("validUntil"), here.language)),
-        ("says_page", _short(badge.get("id"))),
+        ("says_achievement", _text(achievement, "name"), False),
+        ("says_issuer", _text(issuer, "name"), False),
+        ("says_from", _moment(badge.get("validFrom"), here.language), False),
+        ("says_until", _moment(badge.get("validUntil"), here.language), False),
+        ("says_issuer_id", _text(issuer, "id") or _short(issuer), True),
+        ("says_page", _short(badge.get("id")), True),
     ]
     return [
-        (here.say[name], text, _ours(text, here) if name == "says_page" else "")
-        for name, text in rows
+        (here.say[name], text, _ours(text, here) if name == "says_page" else "", is_long)
+        for name, text, is_long in rows
         if text
     ]
 
