@@ -42,6 +42,8 @@ def begin(running: Stack) -> str:
         "lpk_registration_number": LPK,
         "lpk_name": "LPK Teknologi Indonesia",
         "program_type": "VOCATIONAL",
+        "sector": "Teknologi Informasi",
+        "sub_sector": "Pengembangan Perangkat Lunak",
         "duration_days": 60,
         "duration_hours": 320,
         "start_date": f"{today - timedelta(days=90)}",
