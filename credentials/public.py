@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -111,7 +111,7 @@ def read(credential_id: UUID) -> Shown | None:
     )
 
 
-def _state(row: "sa.Row[tuple[object, ...]]", today: date) -> State:
+def _state(row: sa.Row[*tuple[Any, ...]], today: date) -> State:
     """What holds on that day (WIB): the issuer's word before the dates."""
     if row.withdrawn_at is not None:
         return "withdrawn"

@@ -53,7 +53,7 @@ def listed(visitor: Reader, q: str = "", state: str = "", before: UUID | None = 
         )
 
 
-def _query(q: str, state: str, before: UUID | None) -> sa.Select[tuple[Credential]]:
+def _query(q: str, state: str, before: UUID | None) -> sa.Select[Credential]:
     query = sa.select(Credential).order_by(Credential.created_at.desc(), Credential.id.desc())
     if q:
         named = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", q.lower())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
@@ -70,12 +70,12 @@ def wide(page: "Page") -> int:
     return int(page.evaluate("document.documentElement.scrollWidth"))
 
 
-def barriers(page: "Page") -> dict[str, str]:
-    """What axe finds, by daylight and in the dark."""
+def barriers(page: "Page", *schemes: Literal["dark", "light"]) -> dict[str, str]:
+    """What axe finds, by daylight or in the dark."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = {}
-    for scheme in ("dark", "light"):
+    for scheme in schemes or ("light",):
         page.emulate_media(color_scheme=scheme)
         result = Axe().run(page, options=RULES)
         if result.violations_count:
@@ -104,7 +104,8 @@ def test_an_employer_opens_it_on_a_phone_and_sees_how_it_stands(
             assert page.get_by_text("Berlaku" if state == "valid" else "Dicabut", exact=True).is_visible()
             assert wide(page) <= size["width"]
             assert all(page.evaluate("[...document.images].map(one => one.naturalWidth > 0)"))
-            found |= barriers(page)
+            if name == "phone":
+                found |= barriers(page, "dark", "light")
             picture(page, f"credential-{state}-{name}", tmp_path, whole=name == "desk" and state == "valid")
         if state == "valid":
             page.emulate_media(color_scheme="dark")
@@ -112,7 +113,6 @@ def test_an_employer_opens_it_on_a_phone_and_sees_how_it_stands(
             page.emulate_media(color_scheme="light")
             page.get_by_role("link", name="English").click()
             page.get_by_text("Valid", exact=True).wait_for()
-            found |= barriers(page)
             page.emulate_media(media="print")
             assert not page.get_by_role("heading", name="Downloads").is_visible()
             page.emulate_media(media="screen")
@@ -169,7 +169,7 @@ def test_a_badge_is_dropped_on_the_page_chosen_by_hand_and_sent_without_a_script
         list(good.read_bytes()),
     )
     page.get_by_role("heading", name="Lencana ini asli dan berlaku").wait_for()
-    found |= barriers(page)
+    found |= barriers(page, "dark", "light")
     picture(page, "verify-good", tmp_path)
     page.get_by_role("link", name="Periksa yang lain").click()
 
@@ -185,12 +185,6 @@ def test_a_badge_is_dropped_on_the_page_chosen_by_hand_and_sent_without_a_script
         plain.get_by_role("heading", name=title).wait_for()
         assert wide(plain) <= PHONE["width"]
         picture(plain, name, tmp_path)
-    page.set_viewport_size(PHONE)
-    page.goto("/verify")
-    page.get_by_label("Seret berkas ke sini, atau pilih").set_input_files(forged)
-    page.get_by_role("button", name="Periksa").click()
-    page.get_by_role("heading", name="Lencana ini tidak asli").wait_for()
-    found |= barriers(page)
     large = tmp_path / "large.png"
     large.write_bytes(b"x" * 12_000_000)
     plain.goto("/verify?lang=en")
