@@ -21,6 +21,7 @@ from api import (
     completions,
     console,
     credential_checks,
+    credential_page,
     credentials,
     docs,
     europass,
@@ -39,6 +40,7 @@ from api import (
     refunds,
     training_centres,
     verify,
+    verify_page,
 )
 from api.addresses import PlainAddress
 from api.courier import Courier
@@ -116,8 +118,10 @@ _PARTS = (
     credentials,
     training_centres,
     badges,
+    credential_page,
     europass,
     verify,
+    verify_page,
     processes,
     pages,
     reconciliations,

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.responses import JSONResponse
 
+from api import credential_page
 from api.problem_kinds import OURS, described
 from api.problems import not_found
 from credentials import badges, images, lists, ours
@@ -73,10 +74,10 @@ def badge_json(credential_id: BadgeId) -> Response:
     response_class=Response,
     responses=_answers("image/png"),
 )
-def badge_png(credential_id: BadgeId) -> Response:
+def badge_png(credential_id: BadgeId, seen: ETagSeen = None) -> Response:
     """The picture of the badge, with the signed badge in it. Keep the file as it is: services that shrink
     pictures take the badge out."""
-    return _picture(credential_id, "png")
+    return _picture(credential_id, "png", seen)
 
 
 @router.get(
@@ -86,16 +87,20 @@ def badge_png(credential_id: BadgeId) -> Response:
     response_class=Response,
     responses=_answers("image/svg+xml"),
 )
-def badge_svg(credential_id: BadgeId) -> Response:
+def badge_svg(credential_id: BadgeId, seen: ETagSeen = None) -> Response:
     """The drawing of the badge, with the signed badge in it."""
-    return _picture(credential_id, "svg")
+    return _picture(credential_id, "svg", seen)
 
 
-def _picture(credential_id: UUID, kind: Kind) -> Response:
+def _picture(credential_id: UUID, kind: Kind, seen: str | None) -> Response:
     found = images.baked(credential_id, kind)
     if found is None:
         raise not_found("There is no such credential.")
-    return Response(found, media_type=images.MEDIA_TYPES[kind], headers=_ANYWHERE)
+    etag = f'"{hashlib.sha256(found).hexdigest()[:32]}"'
+    headers = _ANYWHERE | {"ETag": etag, "Cache-Control": "no-cache"}
+    if seen is not None and etag in seen:
+        return Response(status_code=304, headers=headers)
+    return Response(found, media_type=images.MEDIA_TYPES[kind], headers=headers)
 
 
 @router.get(
@@ -109,15 +114,17 @@ def _picture(credential_id: UUID, kind: Kind) -> Response:
                 JSON_LD: {"schema": {"type": "object"}, "examples": {"badge": {"value": {}}}},
                 JWT: {"schema": {"type": "string"}},
                 "image/png": {"schema": {"type": "string"}},
+                "text/html": {"schema": {"type": "string"}},
             }
         },
         **described("not-found", *OURS),
     },
 )
 def public_credential(credential_id: BadgeId, request: Request) -> Response:
-    """A badge's own address. `Accept` chooses: JSON with an embedded proof, a JWT, or the picture."""
+    """A badge's own address. `Accept` chooses: a page for people, JSON with an embedded proof, a JWT, or the
+    picture. The page says what holds now; it is asked for again each time (`no-cache`, with an ETag)."""
     answer = negotiated(credential_id, request.headers.get("accept", ""))
-    return answer if answer is not None else badge_json(credential_id)
+    return answer if answer is not None else credential_page.page_of(credential_id, request)
 
 
 def negotiated(credential_id: UUID, accept: str) -> Response | None:

@@ -9,24 +9,27 @@ _DOCS = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; "
 )
-# The console has forms, and htmx, which fetches parts of its pages; no script or style stands in a page.
+# The console has forms, and htmx, which fetches parts of its pages; `/verify` a form, and a script of ours
+# for files that are dropped on it. No script or style stands in a page.
 _CONSOLE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
 )
+_KEEPS_ITSELF = ("/status/", "/credentials/", "/achievements/")
 _ALWAYS = "base-uri 'none'; frame-ancestors 'none'; form-action "
 
 
 def secure(headers: MutableHeaders, path: str) -> None:
     """Set the headers for an answer under that path."""
     is_console = path == "/console" or path.startswith(("/console/", "/reconciliations/"))
-    loaded = _CONSOLE if is_console else _DOCS if path == "/docs" else _PAGES
-    headers["Content-Security-Policy"] = loaded + _ALWAYS + ("'self'" if is_console else "'none'")
+    has_form = is_console or path == "/verify"
+    loaded = _CONSOLE if has_form else _DOCS if path == "/docs" else _PAGES
+    headers["Content-Security-Policy"] = loaded + _ALWAYS + ("'self'" if has_form else "'none'")
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
     # Files of the pages are asked for again each time, and answered with 304 while unchanged.
-    # A status list says itself how long it may be kept.
-    if not path.startswith("/status/") or "Cache-Control" not in headers:
+    # What anybody may read of credentials says itself how long it may be kept.
+    if not path.startswith(_KEEPS_ITSELF) or "Cache-Control" not in headers:
         headers["Cache-Control"] = "no-cache" if path.startswith("/static/") else "no-store"
 
 

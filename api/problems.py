@@ -13,7 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
+from starlette.types import Scope
 
+from api import public_pages
 from api.headers import secure
 from api.problem_kinds import KINDS, MEDIA_TYPE, TYPE, title
 from api.rendering import page
@@ -21,6 +23,8 @@ from common.errors import BadInput, NotReachable
 
 log = logging.getLogger("jembatan.api")
 _NO_DATABASE = (NotReachable, sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError)
+# What the pages that anybody opens say of a problem, in the reader's language.
+_WORDS = {"not-found": "not_found", "too-large": "too-large", "busy": "busy"}
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -46,14 +50,14 @@ class Problem(Exception):
 def answer_to(error: Exception, path: str) -> Response:
     """The answer for programs to one of EXPECTED that was met before the app's own routes."""
     if isinstance(error, Problem):
-        answer = answered(error)
+        made = answered(error)
     elif isinstance(error, BadInput):
         log.error("a request failed for a setting: %s", error)
-        answer = answered(Problem("not-set-up"))
+        made = answered(Problem("not-set-up"))
     else:
-        answer = answered(Problem("database-unavailable"))
-    secure(answer.headers, path)
-    return answer
+        made = answered(Problem("database-unavailable"))
+    secure(made.headers, path)
+    return made
 
 
 def not_found(detail: str) -> Problem:
@@ -75,18 +79,28 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_bug)
 
 
-def _answer(request: Request, problem: Problem) -> Response:
-    wants_page = "text/html" in request.headers.get("accept", "")
-    if wants_page and not request.url.path.startswith("/api/"):
-        is_console = request.url.path.startswith("/console")
-        return page(
-            "console/problem.html" if is_console else "problem.html",
-            status=problem.status,
-            headers=problem.headers,
-            title=problem.title,
-            detail=problem.detail,
-        )
-    return answered(problem)
+def wants_page(scope: Scope) -> bool:
+    """Whether a browser asks for something to show to a person."""
+    accepted = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    return b"text/html" in accepted and not scope["path"].startswith("/api/")
+
+
+def answer(request: Request, problem: Problem) -> Response:
+    """The problem as a page where a browser asked, else as an answer for programs."""
+    if not wants_page(request.scope):
+        return answered(problem)
+    if public_pages.is_public(request.url.path):
+        shown = public_pages.of(request).problem(problem.status, _WORDS.get(problem.slug, "problem"))
+        shown.headers.update(problem.headers)
+        return shown
+    is_console = request.url.path.startswith("/console")
+    return page(
+        "console/problem.html" if is_console else "problem.html",
+        status=problem.status,
+        headers=problem.headers,
+        title=problem.title,
+        detail=problem.detail,
+    )
 
 
 def answered(problem: Problem) -> Response:
@@ -104,7 +118,7 @@ def answered(problem: Problem) -> Response:
 
 def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    return _answer(request, error)
+    return answer(request, error)
 
 
 def _on_http(request: Request, error: Exception) -> Response:
@@ -115,7 +129,7 @@ def _on_http(request: Request, error: Exception) -> Response:
     problem.headers = dict(error.headers or {})
     if error.status_code == 405:
         problem.headers["Allow"] = ", ".join(sorted(_methods(request)))
-    return _answer(request, problem)
+    return answer(request, problem)
 
 
 def _methods(request: Request) -> set[str]:
@@ -132,26 +146,26 @@ def _on_invalid(request: Request, error: Exception) -> Response:
     """Names the parameters and what is wrong with them; never the values, which may be personal."""
     assert isinstance(error, RequestValidationError)
     if isinstance(error.body, bytes):  # it was not even tried as JSON
-        return _answer(request, Problem("unsupported-media-type"))
+        return answer(request, Problem("unsupported-media-type"))
     errors = [
         {"where": ".".join(str(part) for part in one["loc"]), "reason": one["msg"]} for one in error.errors()
     ]
     problem = Problem("invalid-request", "; ".join(f"{e['where']}: {e['reason']}" for e in errors))
     problem.errors = errors
-    return _answer(request, problem)
+    return answer(request, problem)
 
 
 def _on_database(request: Request, _error: Exception) -> Response:
-    return _answer(request, Problem("database-unavailable"))
+    return answer(request, Problem("database-unavailable"))
 
 
 def _on_setting(request: Request, error: Exception) -> Response:
     """A setting of ours is wrong: the log says which, the caller cannot mend it."""
     log.error("a request failed for a setting: %s", error)
-    return _answer(request, Problem("not-set-up"))
+    return answer(request, Problem("not-set-up"))
 
 
 def _on_bug(request: Request, _error: Exception) -> Response:
-    answer = _answer(request, Problem("internal-error"))
-    secure(answer.headers, request.url.path)  # this answer is made outside the middleware
-    return answer
+    made = answer(request, Problem("internal-error"))
+    secure(made.headers, request.url.path)  # this answer is made outside the middleware
+    return made

@@ -55,7 +55,12 @@ def page(
     template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
 ) -> HTMLResponse:
     """A page of ours."""
-    return HTMLResponse(_templates.get_template(template).render(values), status, headers)
+    return HTMLResponse(written_page(template, **values), status, headers)
+
+
+def written_page(template: str, **values: Any) -> str:
+    """The text of a page of ours."""
+    return _templates.get_template(template).render(values)
 
 
 def amount(minor: int | None, currency: str | None) -> str:

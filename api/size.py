@@ -1,12 +1,14 @@
 """No request may be larger than what any of our endpoints takes; memory stays flat."""
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problem_kinds import KINDS
-from api.problems import Problem, answered
+from api.problems import Problem, answer, wants_page
 
 LARGEST = 1024 * 1024
+READ_ON = 64 * 1024 * 1024  # of what a browser sends beyond, before it is told
 # A file or a whole class, and so more than any message.
 LARGER = dict.fromkeys(
     (
@@ -32,7 +34,9 @@ class SizeLimit:
         largest = LARGER.get(scope["path"], LARGEST)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > largest:
-            await answered(Problem("too-large"))(scope, receive, send)
+            if wants_page(scope):
+                await _let_it_end(receive)
+            await answer(Request(scope), Problem("too-large"))(scope, receive, send)
             return
         seen = 0
 
@@ -46,3 +50,13 @@ class SizeLimit:
             return message
 
         await self.app(scope, limited, send)
+
+
+async def _let_it_end(receive: Receive) -> None:
+    """Read on and keep nothing, within bounds: a browser that still sends shows no page but a broken line."""
+    seen = 0
+    while seen < READ_ON:
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body", False):
+            return

@@ -3,10 +3,11 @@
 import threading
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from api import form_files, verify_page
 from api.problem_kinds import OURS, described
 from api.problems import Problem
 from credentials import checking
@@ -67,6 +68,7 @@ async def _body(request: Request) -> bytes:
 
 @router.post(
     "/verify",
+    response_model=BadgeReport,
     summary="Check a badge",
     response_description="Every check by its name",
     responses=described("too-large", "busy", *OURS),
@@ -80,15 +82,21 @@ async def _body(request: Request) -> bytes:
         }
     },
 )
-def verify_badge(body: Annotated[bytes, Depends(_body)]) -> BadgeReport:
+def verify_badge(request: Request, body: Annotated[bytes, Depends(_body)]) -> BadgeReport | Response:
     """Is it signed by whom it says, unchanged, still good, in time? Badges of other issuers too: their keys
-    and lists are fetched. Nothing of it is kept."""
+    and lists are fetched. Nothing of it is kept. (The form of the page for people comes here too, as
+    `multipart/form-data`, and gets a page.)"""
+    is_form = form_files.is_form(request.headers.get("content-type", ""))
+    badge = verify_page.sent(request, body) if is_form else body
+    if badge is None:
+        return verify_page.nothing(request)
     if not _places.acquire(blocking=False):
         raise Problem("busy")
     try:
-        return told(checking.check(body))
+        report = checking.check(badge)
     finally:
         _places.release()
+    return verify_page.told(request, report) if is_form else told(report)
 
 
 def told(report: Report) -> BadgeReport:

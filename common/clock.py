@@ -16,6 +16,14 @@ def business_date(at: datetime) -> date:
     return at.astimezone(JAKARTA).date()
 
 
+def in_jakarta(at: datetime) -> datetime:
+    """That moment in Jakarta; at the very ends of the calendar, which others write for "never", as it is."""
+    try:
+        return at.astimezone(JAKARTA)
+    except OverflowError:
+        return at
+
+
 def yesterday(at: datetime | None = None) -> date:
     """The business day before the one of `at` (default: now)."""
     return business_date(at or now()) - timedelta(days=1)

@@ -122,6 +122,9 @@ class Badges(BaseModel):
     issuer_name: str = "Jembatan"
     issuer_url: str | None = None
     issuer_email: str | None = None
+    may_be_indexed: bool = Field(
+        default=False, description="true: search engines may list the pages of credentials"
+    )
 
 
 class Settings(BaseSettings):

@@ -9,7 +9,7 @@ from common.errors import BadInput
 from credentials import badges
 from providers.open_badges import image, logo
 from providers.open_badges.baking import bake_png, bake_svg
-from providers.open_badges.image import Images, Look
+from providers.open_badges.image import Look
 from records import training_centre
 from records.credential import Achievement, Credential
 from records.db import unit_of_work
@@ -25,7 +25,7 @@ def baked(credential_id: UUID, kind: Kind) -> bytes | None:
     if badge is None:
         return None
     with unit_of_work() as session:
-        pictures = _drawn(session, session.get_one(Credential, credential_id).achievement)
+        pictures = image.rendered(look(session, session.get_one(Credential, credential_id).achievement))
     return bake_png(pictures.png, badge) if kind == "png" else bake_svg(pictures.svg, badge)
 
 
@@ -33,10 +33,11 @@ def plain(achievement_id: UUID) -> bytes | None:
     """The picture of an achievement, PNG, with no badge in it; None where there is no such achievement."""
     with unit_of_work() as session:
         found = session.get(Achievement, achievement_id)
-        return _drawn(session, found).png if found is not None else None
+        return image.rendered(look(session, found)).png if found is not None else None
 
 
-def _drawn(session: Session, found: Achievement) -> Images:
+def look(session: Session, found: Achievement) -> Look:
+    """What the picture of an achievement shows, in the colours of its training centre."""
     told = found.told()
     centre = session.get(TrainingCentre, found.lpk_registration_number)
     details = []
@@ -44,15 +45,13 @@ def _drawn(session: Session, found: Achievement) -> Images:
         details.append(f"SKKNI {len(told.skkni_units)} unit")
     if told.kkni_level is not None:
         details.append(f"KKNI jenjang {told.kkni_level}")
-    return image.rendered(
-        Look(
-            name=told.name,
-            centre=centre.name if centre is not None else f"LPK {found.lpk_registration_number}",
-            detail=" · ".join(details),
-            colour=(centre.colour if centre is not None else None) or image.COLOUR,
-            logo=centre.logo if centre is not None else None,
-            logo_type=centre.logo_type if centre is not None else None,
-        )
+    return Look(
+        name=told.name,
+        centre=centre.name if centre is not None else f"LPK {found.lpk_registration_number}",
+        detail=" · ".join(details),
+        colour=(centre.colour if centre is not None else None) or image.COLOUR,
+        logo=centre.logo if centre is not None else None,
+        logo_type=centre.logo_type if centre is not None else None,
     )
 
 

@@ -1,4 +1,5 @@
-"""The console: where finance works exceptions, decides what waits for a second person, gives money back.
+"""The console: where finance works exceptions, decides what waits for a second person, gives money back, and
+where credentials are revoked.
 
 Pages only: what may be done, and what it does, is in records/ and checkout/, as for the API and the command
 line. Every page works without a script; htmx only saves loading a whole page where a list is filtered.
@@ -6,11 +7,11 @@ line. Every page works without a script; htmx only saves loading a whole page wh
 
 from fastapi import APIRouter, FastAPI
 
-from api.console import approvals, exceptions, payments, signing_in, start
+from api.console import approvals, credentials, exceptions, payments, signing_in, start
 from api.console.visitor import install as install_visitor
 
 router = APIRouter(include_in_schema=False)
-for _part in (signing_in, start, exceptions, approvals, payments):
+for _part in (signing_in, start, exceptions, approvals, payments, credentials):
     router.include_router(_part.router, prefix="/console")
 
 

@@ -28,7 +28,7 @@ from records.db import unit_of_work
 
 router = APIRouter()
 log = logging.getLogger("jembatan.console")
-NEEDED = "exceptions:read"
+OPENS = ("exceptions:read", "credentials:read")  # one of them, or there is nothing to see here
 TRIES = 10  # wrong keys from one address in a minute
 _MINUTE = 60.0
 _ADDRESSES = 10_000  # that are remembered; of more the oldest are forgotten
@@ -57,9 +57,10 @@ def sign_in(request: Request, sent: Annotated[Form, Depends(read_form)]) -> Resp
         return _asked(request, there, "Too many tries. Wait a minute, then try again.", status=429)
     with unit_of_work() as session:
         opened = console_session.open_with(session, sent.text("key"))
-        if not isinstance(opened, str) and not allows(opened[0].scopes, NEEDED):
+        if not isinstance(opened, str) and not any(allows(opened[0].scopes, one) for one in OPENS):
             console_session.close(session, opened[1])
-            detail = f"The client {opened[0].name} lacks the right {NEEDED}, so it has nothing to see here."
+            lacking = " and ".join(OPENS)
+            detail = f"The client {opened[0].name} lacks {lacking}, so it has nothing to see here."
             return _asked(request, there, detail, status=403)
         before = request.cookies.get(cookie_name(request), "")
         if before and not isinstance(opened, str):

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
-from starlette.responses import HTMLResponse
+from starlette.responses import RedirectResponse, Response
 
 from api import figures
 from api.console.ageing import ageing
@@ -32,8 +32,10 @@ class Waiting:
 
 
 @router.get("")
-def start(visitor: Annotated[Visitor, Depends(visiting("exceptions:read"))]) -> HTMLResponse:
-    """What a finance officer opens in the morning."""
+def start(visitor: Annotated[Visitor, Depends(visiting("exceptions:read", "credentials:read"))]) -> Response:
+    """What a finance officer opens in the morning; who works credentials only is led to them."""
+    if not visitor.may("exceptions:read"):
+        return RedirectResponse("/console/credentials", 303)
     with unit_of_work() as session:
         ages = ageing(session)
         return shown(

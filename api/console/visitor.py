@@ -110,8 +110,8 @@ def signed_in(request: Request) -> Visitor | None:
     return Visitor(caller, _token(text)) if caller else None
 
 
-def visiting(scope: str) -> Callable[[Request], Visitor]:
-    """The dependency of a page that needs this scope; gives it the Visitor.
+def visiting(*scopes: str) -> Callable[[Request], Visitor]:
+    """The dependency of a page that needs one of these scopes; gives it the Visitor.
 
     Raises NotSignedIn, and Turned where the client may not do that.
     """
@@ -120,11 +120,11 @@ def visiting(scope: str) -> Callable[[Request], Visitor]:
         visitor = signed_in(request)
         if visitor is None:
             raise NotSignedIn
-        if not visitor.may(scope):
+        if not any(map(visitor.may, scopes)):
             raise Turned(
                 403,
                 "Not yours to see or do",
-                f"This needs the right {scope}, which {visitor.name} lacks. Ask your operator for it.",
+                f"This needs the right {scopes[0]}, which {visitor.name} lacks. Ask your operator for it.",
             )
         return visitor
 

@@ -1,4 +1,4 @@
-"""`jembatan demo`: a day of business in the sandbox, live payments among it, its night, and the bank."""
+"""`jembatan demo`: a day of business in the sandbox, live payments, its night, the bank, and badges."""
 
 import tempfile
 import time
@@ -22,7 +22,7 @@ from rich.progress import (
 from common import clock
 from common.settings import GATEWAYS, settings
 from deployments.names import RECONCILE_NIGHTLY
-from jembatan.commands import demo_payouts, live_payments
+from jembatan.commands import demo_credential, demo_payouts, live_payments
 from jembatan.commands.output import complain, console, errors, statement_table
 from jembatan.stack import Stack, stack
 from records import ledger
@@ -34,9 +34,11 @@ PATIENCE_SECONDS = 150
 
 
 def demo() -> None:
-    """Import 10,000 payments, take some live ones, reconcile the reports, and hold the bank against them.
+    """Import 10,000 payments, take some live ones, reconcile the reports, hold the bank against them, and
+    bring a class to the ministry's register and its badges to a verifier.
 
-    Exit 0 only if every proof balances and the classes are those that the sandbox says it injected.
+    Exit 0 only if every proof balances, the classes are those that the sandbox says it injected, and a badge
+    is found valid and a revoked one is not.
     """
     if settings().env != "sandbox":
         complain("The demo runs in the sandbox only: unset JEMBATAN_ENV.")
@@ -51,14 +53,16 @@ def demo() -> None:
         console.print(f"✓ the local stack is up ({time.monotonic() - started:.1f} s)")
         _take_ledger_over(running, day)
         live_payments.take(running, day)
+        program_code = demo_credential.begin(running)
         runs = _start_night(running, day)
         outcomes = _wait(runs)
         is_right = _show(running, day, outcomes)
         is_right = demo_payouts.show(running, day) and is_right
+        is_right = demo_credential.show(running, program_code) and is_right
     finally:
         parts.__exit__(None, None, None)
     console.print(
-        "\nThe statements and their flow runs are kept. Open them with [bold]jembatan up[/bold]: it prints "
+        "\nStatements, credentials and flow runs are kept. Open them with [bold]jembatan up[/bold]: it says "
         "where the console and the Prefect UI are. The console wants a key of your own: "
         "[bold]jembatan clients create YOUR-NAME --scope exceptions:write,refunds:write,"
         "approvals:write[/bold]"

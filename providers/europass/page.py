@@ -17,13 +17,14 @@ import typst
 from common.errors import BadInput
 from providers.europass.concepts import Language
 from providers.europass.document import TITLE
+from providers.open_badges.image import logo_file
 
 Form = Literal["png", "svg", "pdf"]
 COLOUR = "#1b4f8f"
 PIXELS_PER_INCH = 84.0  # A4: 982 x 695, about 100 KB
 _HERE = Path(__file__).parent
 _TEMPLATE = (_HERE / "certificate.typ").read_bytes()
-_FONTS = typst.Fonts(include_system_fonts=False, font_paths=[str(_HERE / "fonts")])
+FONTS = typst.Fonts(include_system_fonts=False, font_paths=[str(_HERE / "fonts")])
 _ONE_PAGE = 12  # units on the first page
 _LONGEST_WORD = 36
 # Marks that turn the direction of what follows them, whatever it is: not drawn. Those that only say in which
@@ -86,16 +87,16 @@ class Page:
 def drawn(page: Page, language: Language, form: Form) -> bytes:
     """The page. What many share, a page without a name, is drawn once. A PDF goes on with the units that its
     first page has no room for. Raises BadInput where the logo cannot be drawn."""
-    logo = f"logo.{page.logo_type}" if page.logo is not None else ""
+    logo = logo_file(page.logo, page.logo_type)
     # Typst takes files by their names; its types do not say so.
-    files: Any = {"main.typ": _TEMPLATE} | ({logo: page.logo} if page.logo is not None else {})
-    said = {"said": json.dumps(_said(page, language, logo, form), ensure_ascii=False)}
+    files: Any = {"main.typ": _TEMPLATE} | logo
+    said = {"said": json.dumps(_said(page, language, next(iter(logo), ""), form), ensure_ascii=False)}
     try:
         made: Any = typst.compile(
             files,
             format=form,
             ppi=PIXELS_PER_INCH,
-            font_paths=_FONTS,
+            font_paths=FONTS,
             sys_inputs=said,
             pdf_standards=_PDF[form],
         )
@@ -117,7 +118,7 @@ def _said(page: Page, language: Language, logo: str, form: Form) -> dict[str, An
         if value is not None
     ]
     dates = [
-        text.format(_day(day, language))
+        text.format(written(day, language))
         for text, day in ((issued, page.issued_on), (expires, page.expires_on))
         if day is not None
     ]
@@ -128,26 +129,32 @@ def _said(page: Page, language: Language, logo: str, form: Form) -> dict[str, An
         "labels": labels,
         "colour": page.colour,
         "logo": logo,
-        "centre": _shown(page.centre),
-        "name": _shown(page.name),
-        "number": _shown(page.number),
-        "achievement": _shown(page.achievement),
-        "details": [_shown(one) for one in details],
-        "units": [{"code": _shown(code), "title": _shown(title)} for code, title in page.units],
+        "centre": breakable(page.centre),
+        "name": breakable(page.name),
+        "number": breakable(page.number),
+        "achievement": breakable(page.achievement),
+        "details": [breakable(one) for one in details],
+        "units": [{"code": breakable(code), "title": breakable(title)} for code, title in page.units],
         "dates": dates,
         "url": page.url,
         "whole": form == "pdf",
     }
 
 
-def _day(day: date, language: Language) -> str:
+def written(day: date, language: Language) -> str:
+    """A day in words, such as `15 Juli 2026`."""
     return f"{day.day} {_MONTHS[language][day.month - 1]} {day.year}"
 
 
-def _shown(text: str) -> str:
+def breakable(text: str) -> str:
     """A text as it can be drawn within its place: a word without an end may be broken."""
-    plain = text.translate(_TURNING)
+    plain = unturned(text)
     return " ".join(
         "\u200b".join(word[at : at + _LONGEST_WORD] for at in range(0, len(word), _LONGEST_WORD))
         for word in plain.split(" ")
     )
+
+
+def unturned(text: str) -> str:
+    """A text without the marks that would turn the direction of what follows it."""
+    return text.translate(_TURNING)

@@ -12,6 +12,7 @@ from typing import Any
 import typst
 
 from common.errors import BadInput
+from providers.open_badges import png
 
 PIXELS_PER_INCH = 144.0  # 600 x 600
 COLOUR = "#1b4f8f"
@@ -43,22 +44,29 @@ class Images:
 @lru_cache(maxsize=32)
 def rendered(look: Look) -> Images:
     """Draw the image; raises BadInput where the logo cannot be drawn."""
-    logo = f"logo.{look.logo_type}" if look.logo is not None else ""
+    logo = logo_file(look.logo, look.logo_type)
     # Typst takes files by their names; its types do not say so.
-    files: Any = {"main.typ": _TEMPLATE} | ({logo: look.logo} if look.logo is not None else {})
+    files: Any = {"main.typ": _TEMPLATE} | logo
     said = {
         "name": _short(look.name),
         "centre": _short(look.centre),
         "detail": look.detail,
         "colour": look.colour,
-        "logo": logo,
+        "logo": next(iter(logo), ""),
     }
     try:
-        png = typst.compile(files, format="png", ppi=PIXELS_PER_INCH, font_paths=_FONTS, sys_inputs=said)
+        drawn = typst.compile(files, format="png", ppi=PIXELS_PER_INCH, font_paths=_FONTS, sys_inputs=said)
         svg = typst.compile(files, format="svg", font_paths=_FONTS, sys_inputs=said)
     except typst.TypstError:
         raise BadInput("the logo cannot be drawn: save it anew as a plain PNG or SVG") from None
-    return Images(png, svg)
+    return Images(drawn, svg)
+
+
+def logo_file(logo: bytes | None, logo_type: str | None) -> dict[str, bytes]:
+    """A logo as a template finds it, by its name; nothing where there is none."""
+    if logo is None:
+        return {}
+    return {"logo.svg": png.as_svg(logo) if logo_type == "png" else logo}
 
 
 def _short(text: str) -> str:

@@ -1,5 +1,6 @@
 """PNG as a row of chunks: read with limits, so that a crafted file costs nothing."""
 
+import base64
 import struct
 import zlib
 from collections.abc import Iterator
@@ -48,3 +49,17 @@ def chunks(image: bytes) -> Iterator[Chunk]:
 def chunk(kind: bytes, data: bytes) -> bytes:
     """A chunk as it stands in a file."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def as_svg(image: bytes) -> bytes:
+    """The picture within an SVG of its size: Typst takes files as text only."""
+    first = next(iter(chunks(image)))
+    if first.kind != b"IHDR" or len(first.data) != 13:
+        raise BadInput("this is no PNG")
+    width, height = struct.unpack(">II", first.data[:8])
+    data = base64.b64encode(image).decode()
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}"><image width="{width}" height="{height}" '
+        f'href="data:image/png;base64,{data}"/></svg>'
+    ).encode()

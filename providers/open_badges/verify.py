@@ -247,7 +247,7 @@ def _check_dates(report: Report, badge: dict[str, Any]) -> None:
 
 
 def _day(at: datetime) -> str:
-    return f"{at.astimezone(clock.JAKARTA):%d %b %Y %H:%M} WIB"
+    return f"{clock.in_jakarta(at):%d %b %Y %H:%M} WIB"
 
 
 def _state(report: Report) -> State:

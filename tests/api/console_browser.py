@@ -26,7 +26,9 @@ class Browser(httpx.Client):
 
     def token(self) -> str:
         """What the forms of this session carry."""
-        found = re.search(r'name="token" value="([0-9a-f]{64})"', self.see("/console"))
+        found = re.search(
+            r'name="token" value="([0-9a-f]{64})"', self.get("/console", follow_redirects=True).text
+        )
         assert found
         return found[1]
 

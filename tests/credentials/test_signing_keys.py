@@ -164,11 +164,12 @@ def test_a_training_centre_brands_its_badges(at: httpx.Client) -> None:
     one = made(at)
     path = f"/credentials/{one['credential_id']}"
     plain = at.get(f"{path}/badge.png").content
-    logo = base64.b64encode(SVG).decode()
-    assert brand(at, logo=logo).status_code == 200
-    branded = at.get(f"{path}/badge.png").content
-    assert branded != plain
-    assert checking.check(branded).state == "valid"
+    for picture in (SVG, plain):  # a PNG goes in as well
+        assert brand(at, logo=base64.b64encode(picture).decode()).status_code == 200
+        branded = at.get(f"{path}/badge.png").content
+        assert branded != plain
+        assert checking.check(branded).state == "valid"
+    assert at.get(f"/api/v1{path}/certificate.pdf").content.startswith(b"%PDF")
     inside = made(at, certificate_number="C2")
     said = at.get(f"/credentials/{inside['credential_id']}.json").json()
     assert said["credentialSubject"]["achievement"]["creator"]["name"] == "LPK Teknologi"

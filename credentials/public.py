@@ -1,0 +1,122 @@
+"""What anybody may see of a credential: one statement, and of the person only what was agreed to."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from common import clock
+from credentials import european
+from records.credential import Achievement, Content, Credential, Unit
+from records.credential_export import CredentialExport
+from records.db import glance
+from records.sealed import unseal_json
+from records.training_centre import TrainingCentre
+
+State = Literal["valid", "not_yet_valid", "expired", "suspended", "revoked", "withdrawn"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A credential as its page shows it. name, number: only where the learner agreed, else None.
+
+    reason, since: where it is revoked or suspended. is_european: a European credential of it was made.
+    """
+
+    id: UUID
+    state: State
+    achievement_id: UUID
+    content: Content
+    program_code: str
+    centre: str
+    centre_number: str
+    centre_url: str | None
+    issued_on: date
+    expires_on: date | None
+    score: str | None
+    reason: str | None
+    since: datetime
+    name: str | None = field(default=None, repr=False)
+    number: str | None = None
+    is_european: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it counts today."""
+        return self.state == "valid"
+
+    @property
+    def has_files(self) -> bool:
+        """Whether its European credential and certificate may be had: they have the name in them."""
+        return self.is_european and self.name is not None and self.state not in ("suspended", "revoked")
+
+
+_WANTED = (
+    sa.select(
+        Credential.id,
+        Credential.state,
+        Credential.state_since,
+        Credential.reason,
+        Credential.withdrawn_at,
+        Credential.holder,
+        Credential.name_is_public,
+        Credential.certificate_number,
+        Credential.score,
+        Credential.issued_on,
+        Credential.expires_on,
+        Credential.achievement_id,
+        Achievement.program_code,
+        Achievement.lpk_registration_number,
+        Achievement.content,
+        TrainingCentre.name.label("centre"),
+        TrainingCentre.url.label("centre_url"),
+        CredentialExport.state.label("european"),
+    )
+    .join(Achievement, Achievement.id == Credential.achievement_id)
+    .outerjoin(TrainingCentre, TrainingCentre.lpk_registration_number == Achievement.lpk_registration_number)
+    .outerjoin(
+        CredentialExport,
+        sa.and_(CredentialExport.credential_id == Credential.id, CredentialExport.target == european.TARGET),
+    )
+)
+
+
+def read(credential_id: UUID) -> Shown | None:
+    """The credential as it is now; None where there is none."""
+    with glance() as session:
+        row = session.execute(_WANTED.where(Credential.id == credential_id)).one_or_none()
+    if row is None:
+        return None
+    is_named = row.name_is_public and row.holder is not None
+    units = tuple(Unit(**unit) for unit in row.content.get("skkni_units", ()))
+    return Shown(
+        id=row.id,
+        state=_state(row, clock.business_date(clock.now())),
+        achievement_id=row.achievement_id,
+        content=Content(**{**row.content, "skkni_units": units}),
+        program_code=row.program_code,
+        centre=row.centre or f"LPK {row.lpk_registration_number}",
+        centre_number=row.lpk_registration_number,
+        centre_url=row.centre_url,
+        issued_on=row.issued_on,
+        expires_on=row.expires_on,
+        score=row.score,
+        reason=row.reason,
+        since=row.state_since,
+        name=str(unseal_json(row.holder)["name"]) if is_named else None,
+        number=row.certificate_number if is_named else None,
+        is_european=row.european == "done",
+    )
+
+
+def _state(row: sa.Row[*tuple[Any, ...]], today: date) -> State:
+    """What holds on that day (WIB): the issuer's word before the dates."""
+    if row.withdrawn_at is not None:
+        return "withdrawn"
+    if row.state in ("revoked", "suspended"):
+        return "revoked" if row.state == "revoked" else "suspended"
+    if row.issued_on > today:
+        return "not_yet_valid"
+    return "expired" if row.expires_on is not None and row.expires_on < today else "valid"
