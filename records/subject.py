@@ -15,10 +15,21 @@ from sqlalchemy.orm import Session, undefer
 
 from common import clock
 from common.errors import BadInput
-from records import audit, credential_check, credential_state, person
+from records import (
+    audit,
+    credential_check,
+    credential_state,
+    learner_session,
+    linkedin_connection,
+    linkedin_share,
+    person,
+)
 from records.completion import Completion, CompletionReport
 from records.credential import Credential
 from records.credential_check import CredentialCheck
+from records.credential_export import CredentialExport
+from records.linkedin_connection import LinkedInConnection
+from records.linkedin_share import LinkedInShare
 from records.payment import NOT_FINAL, Payment, PaymentEvent
 from records.person import Person
 from records.program import Program
@@ -62,6 +73,7 @@ def find(
         is_known = sa.or_(
             sa.exists().where(Payment.learner_id == learner_id),
             sa.exists().where(Credential.learner_id == learner_id),
+            sa.exists().where(LinkedInConnection.learner_id == learner_id),
         )
         if people or session.scalar(sa.select(is_known)):
             return Subject(people[0] if people else None, learner_id)
@@ -82,6 +94,7 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         "completions": [],
         "payments": _payments(session, subject.learner_id),
         "credentials": _credentials(session, subject.learner_id),
+        "linkedin": _linkedin(session, subject.learner_id),
         "checks_of_credentials": [],
         "who_saw_it": [],
     }
@@ -108,12 +121,15 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
     """Take away everything personal of the subject, for good. Raises StillReported, BadInput for no reason.
 
     What the ministry and the wallets were told stays with them, and the gateways' signed messages stay sealed
-    with their payments: evidence of money that moved.
+    with their payments: evidence of money that moved. The caller has disconnected LinkedIn before, as that
+    needs a call; what is left of it here goes too.
     """
     why = audit.checked_reason(reason)
     completions = _erase_person(session, subject.who, by, why, origin) if subject.who is not None else 0
     credentials = 0
     if subject.learner_id is not None:
+        linkedin_connection.disconnect(session, subject.learner_id)
+        learner_session.forget(session, subject.learner_id)
         credentials = credential_state.withdraw(session, subject.learner_id, source=by).credentials
     payments, kept = _erase_payments(session, subject.learner_id)
     return Erased(completions, credentials, payments, kept)
@@ -218,6 +234,35 @@ def _credentials(session: Session, learner_id: str | None) -> list[dict[str, Any
         }
         for one in session.scalars(mine)
     ]
+
+
+def _linkedin(session: Session, learner_id: str | None) -> dict[str, Any] | None:
+    """The connected account by LinkedIn's own name, and what was shared; no tokens."""
+    found = linkedin_connection.of_learner(session, learner_id) if learner_id is not None else None
+    mine = sa.select(LinkedInShare).join(Credential).where(Credential.learner_id == learner_id)
+    shares = list(session.scalars(mine.order_by(LinkedInShare.agreed_at)))
+    if found is None and not shares:
+        return None
+    return {
+        "member": found.opened().member if found else None,
+        "state": found.state_now() if found else "not_connected",
+        "scopes": found.scopes if found else [],
+        "connected_at": _iso(found.connected_at) if found else None,
+        "expires_at": _iso(found.expires_at) if found else None,
+        "shares_new": found.shares_new if found else False,
+        "shares": [
+            {
+                "credential_id": str(one.credential_id),
+                "text": one.words(),
+                "visibility": one.visibility,
+                "agreed_with": one.agreed_with,
+                "agreed_at": _iso(one.agreed_at),
+                "post": export.external_id if export else None,
+            }
+            for one in shares
+            for export in [session.get(CredentialExport, (one.credential_id, linkedin_share.TARGET))]
+        ],
+    }
 
 
 def _payments(session: Session, learner_id: str | None) -> list[dict[str, Any]]:
