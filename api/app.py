@@ -27,6 +27,10 @@ from api import (
     exception_sheet,
     exceptions,
     health,
+    learner_pages,
+    learner_visitor,
+    linkedin,
+    linkedin_callback,
     openapi,
     pages,
     payments,
@@ -105,6 +109,7 @@ app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
 app.add_middleware(Front, intake=lambda: app.state.intake)
 problems.install(app)
+learner_visitor.install(app)
 _PARTS = (
     health,
     payments,
@@ -117,6 +122,9 @@ _PARTS = (
     training_centres,
     badges,
     europass,
+    linkedin,
+    linkedin_callback,
+    learner_pages,
     verify,
     processes,
     pages,

@@ -13,14 +13,20 @@ _DOCS = (
 _CONSOLE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
 )
+# The learner's page has forms and a script for its copy buttons.
+_LEARNER = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+_LEARNERS = ("/linkedin", "/api/v1/integrations/linkedin/callback")
 _ALWAYS = "base-uri 'none'; frame-ancestors 'none'; form-action "
 
 
 def secure(headers: MutableHeaders, path: str) -> None:
     """Set the headers for an answer under that path."""
     is_console = path == "/console" or path.startswith(("/console/", "/reconciliations/"))
-    loaded = _CONSOLE if is_console else _DOCS if path == "/docs" else _PAGES
-    headers["Content-Security-Policy"] = loaded + _ALWAYS + ("'self'" if is_console else "'none'")
+    is_learners = path in _LEARNERS or path.startswith("/linkedin/")
+    loaded = _CONSOLE if is_console else _LEARNER if is_learners else _DOCS if path == "/docs" else _PAGES
+    headers["Content-Security-Policy"] = (
+        loaded + _ALWAYS + ("'self'" if is_console or is_learners else "'none'")
+    )
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"

@@ -68,14 +68,19 @@ def disconnect(learner_id: str) -> bool:
     """
     with unit_of_work() as session:
         tokens = linkedin_connection.disconnect(session, learner_id)
+    end(tokens)
+    return tokens is not None
+
+
+def end(tokens: Tokens | None) -> None:
+    """Have tokens that were erased here ended at LinkedIn too, as far as it answers. None: nothing."""
     if tokens is None:
-        return False
+        return
     try:
         with _consent() as consent:
             _revoke(consent, tokens)
     except BadInput as error:  # a setting was taken away: what was asked for is done all the same
         log.warning("LinkedIn: a token was erased here and not ended there: %s", error)
-    return True
 
 
 def renewed(tokens: Tokens, scopes: tuple[str, ...], expires_at: datetime) -> Grant:

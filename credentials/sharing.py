@@ -2,7 +2,8 @@
 
 The row of an export says `sent` before the call, and the share counts the calls of which nobody knows what
 became. Who finds one sends the very same once more: LinkedIn refuses a duplicate by the id of the first,
-which proves that it arrived. If that is not known either, a person looks: nothing is posted a third time by itself.
+which proves that it arrived. If that is not known either, a person looks: nothing is posted a third time by
+itself.
 """
 
 import logging
@@ -45,6 +46,7 @@ AGAIN = "LinkedIn has to be connected again: its permission has ended."
 NOT_CONNECTED = "The learner has not connected LinkedIn."
 NOT_ALLOWED = "LinkedIn does not let us post for this learner: connect it again, and allow posting."
 NO_CONSENT = "The learner has not agreed to share it on LinkedIn."
+REPEATS = "LinkedIn takes it for a repeat of another credential's post: change the text."
 PERHAPS = "It may have been posted: look at the learner's profile, and share it again if it is not there."
 
 
@@ -213,8 +215,7 @@ class _Line:
             with unit_of_work() as session:
                 owner = linkedin_share.posts(session, [urn]).get(urn, post.credential_id)
             if owner != post.credential_id:
-                problem = "LinkedIn takes it for a repeat of another credential's post: change the text."
-                return Step(post.credential_id, "needs_attention", problem=problem)
+                return Step(post.credential_id, "needs_attention", problem=REPEATS)
         return _done(post.credential_id, urn)
 
     def _met(self, post: _Post, error: ProviderError) -> Step:
@@ -282,7 +283,7 @@ class _Line:
         """Note how far it has come. A call that surely posted nothing counts as none."""
         credential_export.hold(session, TARGET, [post.credential_id])
         share = session.get(LinkedInShare, post.credential_id, with_for_update=True)
-        is_unknown = step.state == "unknown" or (step.problem or "").endswith(PERHAPS)
+        is_unknown = step.state == "unknown" or PERHAPS in (step.problem or "")
         if share is not None and not (is_unknown and share.calls > post.calls):
             share.calls = post.calls
         session.flush()
@@ -301,6 +302,9 @@ def _claimed(session: Session, post: _Post, image: str | None) -> Step | None:
     if one.state != "valid":
         return Step(post.credential_id, "refused", problem=f"It is {one.state}: it is not shared.")
     share = session.get_one(LinkedInShare, post.credential_id, with_for_update=True, populate_existing=True)
+    if (share.words(), share.visibility) != (post.share.text, post.share.visibility):
+        changed = "The learner has just changed its text."
+        return Step(post.credential_id, "waiting", problem=changed, until=clock.now())
     share.calls, share.image = post.calls + 1, image
     session.flush()
     credential_export.apply(session, TARGET, [Step(post.credential_id, "sent")])

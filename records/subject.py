@@ -5,7 +5,7 @@ Erasing takes away what is personal and leaves what has to balance: amounts, sta
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from records.completion import Completion, CompletionReport
 from records.credential import Credential
 from records.credential_check import CredentialCheck
 from records.credential_export import CredentialExport
-from records.linkedin_connection import LinkedInConnection
+from records.linkedin_connection import LinkedInConnection, Tokens
 from records.linkedin_share import LinkedInShare
 from records.payment import NOT_FINAL, Payment, PaymentEvent
 from records.person import Person
@@ -49,12 +49,13 @@ class Subject:
 @dataclass(frozen=True)
 class Erased:
     """What was taken away. payments: so many lost their learner; kept: so many are still under way;
-    credentials: so many are revoked and empty."""
+    credentials: so many are revoked and empty. linkedin: tokens that are to be ended there, by the caller."""
 
     completions: int
     credentials: int
     payments: int
     kept: int
+    linkedin: Tokens | None = field(default=None, repr=False)
 
 
 class StillReported(Exception):
@@ -121,18 +122,17 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
     """Take away everything personal of the subject, for good. Raises StillReported, BadInput for no reason.
 
     What the ministry and the wallets were told stays with them, and the gateways' signed messages stay sealed
-    with their payments: evidence of money that moved. The caller has disconnected LinkedIn before, as that
-    needs a call; what is left of it here goes too.
+    with their payments: evidence of money that moved. Of LinkedIn all goes; the caller ends the tokens there.
     """
     why = audit.checked_reason(reason)
     completions = _erase_person(session, subject.who, by, why, origin) if subject.who is not None else 0
-    credentials = 0
+    credentials, tokens = 0, None
     if subject.learner_id is not None:
-        linkedin_connection.disconnect(session, subject.learner_id)
+        tokens = linkedin_connection.disconnect(session, subject.learner_id)
         learner_session.forget(session, subject.learner_id)
         credentials = credential_state.withdraw(session, subject.learner_id, source=by).credentials
     payments, kept = _erase_payments(session, subject.learner_id)
-    return Erased(completions, credentials, payments, kept)
+    return Erased(completions, credentials, payments, kept, tokens)
 
 
 def _erase_person(session: Session, who: Person, by: str, reason: str, origin: str) -> int:
