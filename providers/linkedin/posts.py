@@ -69,10 +69,10 @@ class Member:
             "isReshareDisabledByAuthor": False,
         }
         answer = self._call(POST, "/rest/posts", body, is_read=False)
-        if answer.status_code not in (200, 201):
+        named = next((answer.headers[name] for name in _IDS if name in answer.headers), "")
+        if answer.status_code != 201 and not named:  # a page of somebody in between
             code = f"HTTP {answer.status_code}"
             raise Ambiguous(PROVIDER, POST, "answers in a form that is not its own", code=code)
-        named = next((answer.headers[name] for name in _IDS if name in answer.headers), "")
         return named if _URN.fullmatch(named) else None
 
     def upload(self, picture: bytes) -> str:

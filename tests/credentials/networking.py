@@ -163,13 +163,15 @@ def state_in(address: str) -> str:
 
 @contextmanager
 def thief() -> Iterator[tuple[str, list[str]]]:
-    """A host that is not LinkedIn's: its address, and the Authorization headers that it was sent."""
+    """A host that is not LinkedIn's, and sends everybody on: its address, what it was asked with a token."""
     stolen: list[str] = []
 
     class Takes(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
-            stolen.append(self.headers.get("authorization", ""))
-            self.send_response(201)
+            if "authorization" in self.headers:
+                stolen.append(f"{self.command} {self.path}")
+            self.send_response(307)
+            self.send_header("Location", f"{address}/stolen")
             self.end_headers()
 
         do_GET = do_POST = do_PUT  # noqa: N815 - names of the library
@@ -178,6 +180,7 @@ def thief() -> Iterator[tuple[str, list[str]]]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Takes)
+    address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", stolen
+    yield address, stolen
     server.shutdown()

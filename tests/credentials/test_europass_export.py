@@ -270,7 +270,7 @@ def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, sandbox: str, w
     issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(KILLED.parent)])}
     died = subprocess.run(
-        [sys.executable, str(KILLED), str(run_id), when, str(call)],
+        [sys.executable, str(KILLED), str(run_id), when, str(call), "issuing"],
         capture_output=True,
         text=True,
         timeout=120,
