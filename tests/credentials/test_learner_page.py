@@ -1,4 +1,4 @@
-"""The learner's page in Chromium: on a phone and a desktop, by keyboard, in two languages, without barriers."""
+"""The learner's page in Chromium: on a phone and a desktop, by keyboard, in both languages, no barriers."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

@@ -35,7 +35,8 @@ def test_every_word_of_the_templates_and_every_reason_is_there() -> None:
 @pytest.mark.parametrize(
     ("header", "language"),
     [
-        ("", "id"), ("en", "en"), ("en-GB,id;q=0.9", "en"), ("id-ID,en;q=0.9", "id"), ("jv;q=0.5,en;q=0.4", "id"),
+        ("", "id"), ("en", "en"), ("en-GB,id;q=0.9", "en"), ("id-ID,en;q=0.9", "id"),
+        ("jv;q=0.5,en;q=0.4", "id"),
         ("fr,de", "id"), ("en;q=x,id;q=0.1", "id"), ("en;q=0", "id"), ("*", "id"), ("in", "id"),
     ],
 )  # fmt: skip
