@@ -13,7 +13,7 @@ from api import learner_words
 from api.learner_visitor import HOME, Present, Sent, Visitor, language_of, leave, shown, to_page
 from api.learner_words import Language
 from common import clock
-from credentials import asking, linkedin, sharing
+from credentials import asking, linkedin, share_outcomes, sharing
 from providers.linkedin.oauth import SHARE
 from providers.linkedin.text import LONGEST
 from records import linkedin_connection, linkedin_share
@@ -31,7 +31,7 @@ _SAID = (
     "connected", "cancelled", "disconnected", "shared", "resumed", "changed", "no_text", "not_connected",
     "not_possible",
 )  # fmt: skip
-_WAITS_FOR_LEARNER = (sharing.AGAIN, sharing.NOT_CONNECTED, sharing.NOT_ALLOWED)
+_WAITS_FOR_LEARNER = (share_outcomes.AGAIN, share_outcomes.NOT_CONNECTED, share_outcomes.NOT_ALLOWED)
 
 
 @dataclass(frozen=True)

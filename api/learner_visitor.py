@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from api.console.visitor import Form, Turned, is_https, read_form
+from api.console.visitor import Form, Turned, is_https, read_form_of
 from api.learner_words import LANGUAGES, NAMES, Language, preferred, say
 from api.rendering import page
 from common.settings import settings
@@ -22,6 +22,7 @@ from records.learner_session import Learner
 
 HOME = "/linkedin"
 _LANGUAGE_COOKIE = "jembatan-language"
+_LARGEST_FORM = 48 * 1024  # 3,000 characters, each up to twelve bytes as a form sends them
 _A_YEAR = 365 * 86_400
 
 
@@ -75,7 +76,7 @@ def visiting(request: Request) -> Visitor:
 async def form(request: Request) -> Form:
     """What a form of the learner's own pages sent; raises Refused where it is none of theirs."""
     try:
-        sent = await read_form(request)
+        sent = await read_form_of(request, _LARGEST_FORM)
     except Turned as turned:
         raise Refused("form", turned.status) from None
     text = cookie_text(request)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
-from credentials import sharing
+from credentials import share_outcomes
 
 Language = Literal["id", "en"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -26,11 +26,11 @@ _MONTHS: dict[Language, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _PROBLEMS = {
-    sharing.AGAIN: "problem_again",
-    sharing.NOT_CONNECTED: "problem_not_connected",
-    sharing.NOT_ALLOWED: "problem_not_allowed",
-    sharing.NO_CONSENT: "problem_no_consent",
-    sharing.REPEATS: "problem_repeat",
+    share_outcomes.AGAIN: "problem_again",
+    share_outcomes.NOT_CONNECTED: "problem_not_connected",
+    share_outcomes.NOT_ALLOWED: "problem_not_allowed",
+    share_outcomes.NO_CONSENT: "problem_no_consent",
+    share_outcomes.REPEATS: "problem_repeat",
 }
 _AFTER = {"id": {"id", "in", "ms", "jv", "su"}, "en": {"en"}}
 
@@ -53,7 +53,7 @@ def problem(text: str | None) -> str:
     """The word for why a share is not out, of what the operator reads."""
     if text is None:
         return "problem_other"
-    return "problem_perhaps" if sharing.PERHAPS in text else _PROBLEMS.get(text, "problem_other")
+    return "problem_perhaps" if share_outcomes.PERHAPS in text else _PROBLEMS.get(text, "problem_other")
 
 
 def preferred(accept_language: str) -> Language:

@@ -39,10 +39,14 @@ def start(request: Request, ticket: str = "") -> Response:
 
 
 @router.get(f"{HOME}/connect")
-def connect(visitor: Present) -> Response:
+def connect(request: Request, there: Present) -> Response:
     """On to LinkedIn, whose answer counts in this browser only."""
-    with unit_of_work() as session:
-        address, _ = linkedin.begin(session, visitor.learner, browser=visitor.text)
+    try:
+        with unit_of_work() as session:
+            address, _ = linkedin.begin(session, there.learner, browser=there.text)
+    except BadInput as error:
+        log.error("LinkedIn cannot be connected: %s", error)
+        return refused(request, "not_set_up", 503)
     return RedirectResponse(address, 303)
 
 

@@ -28,10 +28,10 @@ def test_a_learner_connects_shares_and_reads_what_became_of_it(network: Network,
         training_centre.set_brand(
             session, LPK, name="LPK Teknologi Indonesia", url=None, colour=None, logo=None, logo_type=None
         )
-    first, second = (one.id for one in credentials(2).credentials)
     revoked = told([holder(7, learner_id="learner-0")], targets=()).credentials[0].id
     with unit_of_work() as session:
         credential_state.apply(session, revoked, "revoked", source="test", reason="Issued in error")
+    first, second = (one.id for one in credentials(2).credentials)
     said: list[str] = []
     barriers: dict[str, Any] = {}
 

@@ -19,10 +19,10 @@ from registry import holder, told
 from common import clock
 from common.errors import BadInput
 from common.settings import settings
-from credentials import asking, exports, linkedin, sharing
+from credentials import asking, exports, linkedin, share_outcomes
 from providers.linkedin.text import little
 from records import client as clients
-from records import credential_export, credential_state, learner_session, process, subject
+from records import credential_state, learner_session, process, subject
 from records.db import unit_of_work
 from records.linkedin_connection import EVENT, LinkedInConnection
 from records.linkedin_share import LinkedInShare
@@ -156,7 +156,7 @@ def test_without_the_learners_word_nothing_is_posted(network: Network) -> None:
     with unit_of_work() as session:
         run, _ = asking.ask_for(session, asking.Wish([made], targets=["linkedin"]))
     (row,) = worked(run.id).values()
-    assert (row.state, row.problem) == ("refused", sharing.NO_CONSENT)
+    assert (row.state, row.problem) == ("refused", share_outcomes.NO_CONSENT)
     assert network.calls("post") == 0 or network.posts() == []
 
 
@@ -237,7 +237,7 @@ def test_a_second_lost_answer_needs_a_person_and_nothing_is_sent_a_third_time_by
     worked(run_id)
     (row,) = worked(run_id).values()
     assert row.state == "needs_attention"
-    assert sharing.PERHAPS in (row.problem or "")
+    assert share_outcomes.PERHAPS in (row.problem or "")
     worked(run_id)
     assert network.calls("post") == before + 2
     # A person has looked, and asks again: LinkedIn knows it.
@@ -249,14 +249,9 @@ def test_a_duplicate_of_another_credentials_post_is_not_taken_for_ours(network: 
     first, run_id = one_shared(network)
     urn = worked(run_id)[first].external_id
     (second,) = credentials(program_code="PRG-2").credentials
-    with unit_of_work() as session:
-        line = sharing._Line(None)  # type: ignore[arg-type]  # this step makes no call
-        run = asking.share(session, second.id, "Sama", "PUBLIC", agreed_with="test")[0]
-        post = line._prepared(session, second.id)
-    assert not isinstance(post, credential_export.Step)
-    step = line._duplicate(post, urn)
-    assert (step.state, step.problem) == ("needs_attention", sharing.REPEATS)
-    assert run.state == "queued"
+    step = share_outcomes.Outcomes().duplicate(second.id, urn)
+    assert (step.state, step.problem) == ("needs_attention", share_outcomes.REPEATS)
+    assert share_outcomes.Outcomes().duplicate(first, urn).state == "done"
 
 
 def test_expiry_in_the_middle_of_fifty_shares_stops_that_learner_only_and_is_told(network: Network) -> None:
@@ -283,7 +278,7 @@ def test_expiry_in_the_middle_of_fifty_shares_stops_that_learner_only_and_is_tol
     assert [states[one].state for one in ids].count("done") == posted
     left = [one for one in ids if states[one].state == "needs_attention"]
     assert len(left) == 50 - posted
-    assert {states[one].problem for one in left} == {sharing.AGAIN}
+    assert {states[one].problem for one in left} == {share_outcomes.AGAIN}
     assert {states[one].state for one in theirs} == {"done"}
     assert len(network.posts(other)) == 3
     assert network.calls("post") - before == posted + 3 + 1  # one refusal, and no call for the others
@@ -316,13 +311,13 @@ def test_a_permission_that_we_know_has_ended_costs_no_call_and_a_taken_back_one_
     with unit_of_work() as session:
         session.execute(sa.update(LinkedInConnection).values(expires_at=clock.now() - timedelta(seconds=1)))
     assert network.state()["state"] == "needs_reconnect"
-    assert worked(run_id)[made].problem == sharing.AGAIN
+    assert worked(run_id)[made].problem == share_outcomes.AGAIN
     assert network.calls("post") == before
     sub = network.connected("learner-1")
     (other,) = credentials(of="learner-1").credentials
     network.ends(sub, "revoke")
     row = worked(network.asked(other.id, "learner-1"))[other.id]
-    assert (row.state, row.problem) == ("needs_attention", sharing.AGAIN)
+    assert (row.state, row.problem) == ("needs_attention", share_outcomes.AGAIN)
 
 
 def test_who_did_not_allow_posts_is_asked_to(network: Network) -> None:
@@ -332,7 +327,7 @@ def test_who_did_not_allow_posts_is_asked_to(network: Network) -> None:
     assert network.state()["can_share"] is False
     assert network.shares(made.id).status_code == 409
     (row,) = worked(agreed([made.id])).values()
-    assert (row.state, row.problem) == ("needs_attention", sharing.NOT_ALLOWED)
+    assert (row.state, row.problem) == ("needs_attention", share_outcomes.NOT_ALLOWED)
     assert "Anda tidak mengizinkan kiriman" in opened(network).see()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from api import learner_words
 from api.rendering import ROOM
-from credentials import sharing
+from credentials import share_outcomes
 
 
 def names(text: str) -> set[str]:
@@ -26,8 +26,17 @@ def test_every_word_of_the_templates_and_every_reason_is_there() -> None:
     for template in (ROOM / "templates").glob("learner_*.html"):
         used = re.findall(r'say\("([A-Za-z_]+)"(?:[,)])', template.read_text(encoding="utf-8"))
         assert set(used) <= set(known), template.name
-    reasons = (sharing.AGAIN, sharing.NOT_CONNECTED, sharing.NOT_ALLOWED, sharing.NO_CONSENT)
-    for reason in (*reasons, sharing.REPEATS, f"linkedin post: gave no answer in time. {sharing.PERHAPS}"):
+    reasons = (
+        share_outcomes.AGAIN,
+        share_outcomes.NOT_CONNECTED,
+        share_outcomes.NOT_ALLOWED,
+        share_outcomes.NO_CONSENT,
+    )
+    for reason in (
+        *reasons,
+        share_outcomes.REPEATS,
+        f"linkedin post: gave no answer in time. {share_outcomes.PERHAPS}",
+    ):
         assert learner_words.problem(reason) in known
         assert learner_words.problem(reason) != "problem_other"
 
