@@ -119,8 +119,10 @@ class LinkedIn(Outside):
         home = f"{sandbox_url}/linkedin" if sandbox_url else "https://www.linkedin.com"
         self.authorize_url = self.authorize_url or f"{home}/oauth/v2/authorization"
         self.token_url = self.token_url or f"{home}/oauth/v2/accessToken"
-        self.revoke_url = self.revoke_url or f"{home}/oauth/v2/revoke"
-        self.jwks_url = self.jwks_url or f"{home}/oauth/openid/jwks"
+        beside = self.token_url.removesuffix("/v2/accessToken")
+        oauth = beside if beside != self.token_url else f"{home}/oauth"
+        self.revoke_url = self.revoke_url or f"{oauth}/v2/revoke"
+        self.jwks_url = self.jwks_url or f"{oauth}/openid/jwks"
         self.api_url = self.api_url or (home if sandbox_url else "https://api.linkedin.com")
         if sandbox_url:
             self.client_id = self.client_id or f"{SANDBOX_MARK}linkedin"

@@ -4,12 +4,13 @@ Source: LinkedIn, "Sign In with LinkedIn using OpenID Connect". `nonce` is not e
 issuer's name changed in 2024, and both are LinkedIn's.
 """
 
-import json
+from collections.abc import Sequence
 
 import httpx
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.errors import BadSignatureError, JoseError
+from joserfc.jwk import RSAKey
+from joserfc.jwt import Token
 
 from common import clock
 from common.errors import Rejected, Transient
@@ -19,6 +20,7 @@ from providers.linkedin import PROVIDER, answers
 
 LEEWAY = 60  # seconds that clocks may differ
 _LONGEST_SUB = 128
+_MOST_KEYS = 20
 
 
 class NotProven(Rejected):
@@ -29,9 +31,8 @@ def member_of(token: str | None, config: LinkedIn, client: httpx.Client) -> str:
     """The member that an ID token names (`sub`, this app's own name of them). Raises NotProven, Transient."""
     if not token:
         raise NotProven(PROVIDER, "sign-in", "gives no proof of who it is")
-    keys = _keys(config, client)
     try:
-        read = jwt.decode(token, keys, algorithms=["RS256"])
+        read = _signed(token, _keys(config, client))
         rules = jwt.JWTClaimsRegistry(
             now=int(clock.now().timestamp()),
             leeway=LEEWAY,
@@ -51,15 +52,31 @@ def member_of(token: str | None, config: LinkedIn, client: httpx.Client) -> str:
     return sub
 
 
-def _keys(config: LinkedIn, client: httpx.Client) -> KeySet:
-    """LinkedIn's keys as they are now."""
+def _signed(token: str, keys: Sequence[RSAKey]) -> Token:
+    """What the token says, if one of these keys signed it; raises JoseError, ValueError where none did."""
+    refusal: Exception = BadSignatureError()
+    for key in keys:
+        try:
+            return jwt.decode(token, key, algorithms=["RS256"])
+        except BadSignatureError as error:
+            refusal = error
+    raise refusal
+
+
+def _keys(config: LinkedIn, client: httpx.Client) -> list[RSAKey]:
+    """LinkedIn's keys as they are now; which of them signed is tried, as not every set names its keys."""
     try:
         answer = http.call(client, "GET", config.jwks_url, headers={})
     except httpx.TransportError as error:
         raise answers.no_answer("keys", error, is_read=True) from None
     if answer.status_code != 200:
         raise answers.refusal("keys", answer, is_read=True)
+    said = reading.member(reading.json_object(answer.content), "keys")
+    listed = [one for one in said if isinstance(one, dict)] if isinstance(said, list) else []
     try:
-        return KeySet.import_key_set(json.loads(answer.content))
+        keys = [RSAKey.import_key(one) for one in listed[:_MOST_KEYS] if one.get("kty") == "RSA"]
     except (JoseError, ValueError, TypeError, KeyError):
-        raise Transient(PROVIDER, "keys", "answers without keys") from None
+        keys = []
+    if not keys:
+        raise Transient(PROVIDER, "keys", "answers without keys")
+    return keys
