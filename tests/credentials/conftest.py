@@ -73,7 +73,7 @@ def network(sandbox: str, at: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> 
     from common.settings import settings
 
     monkeypatch.setenv("JEMBATAN_SANDBOX_URL", sandbox)
-    monkeypatch.setenv("JEMBATAN_LINKEDIN__READ_TIMEOUT", "0.7")
+    monkeypatch.setenv("JEMBATAN_LINKEDIN__READ_TIMEOUT", "2")
     monkeypatch.setenv("JEMBATAN_LINKEDIN__PICTURES", "false")
     settings.cache_clear()
     with httpx.Client(base_url=sandbox) as admin:
