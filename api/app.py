@@ -28,6 +28,10 @@ from api import (
     exception_sheet,
     exceptions,
     health,
+    learner_pages,
+    learner_visitor,
+    linkedin,
+    linkedin_callback,
     openapi,
     pages,
     payments,
@@ -107,6 +111,7 @@ app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)
 app.add_middleware(Front, intake=lambda: app.state.intake)
 problems.install(app)
+learner_visitor.install(app)
 _PARTS = (
     health,
     payments,
@@ -120,6 +125,9 @@ _PARTS = (
     badges,
     credential_page,
     europass,
+    linkedin,
+    linkedin_callback,
+    learner_pages,
     verify,
     verify_page,
     processes,

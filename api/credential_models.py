@@ -30,7 +30,7 @@ Line = Annotated[str, StringConstraints(pattern=_LINE)]
 Lines = Annotated[str, StringConstraints(pattern=_LINES, max_length=4_000)]
 CredentialState = Literal["valid", "suspended", "revoked", "expired"]
 ExportedState = Literal["queued", "sent", "unknown", "waiting", "done", "refused", "needs_attention"]
-Target = Literal["open_badge", "europass"]
+Target = Literal["open_badge", "europass", "linkedin"]
 
 
 def _as_text(score: Any) -> Any:
@@ -213,7 +213,7 @@ class ShownExport(BaseModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXPORT]})
 
-    target: str = Field(description="Where to: `open_badge`, `europass`")
+    target: str = Field(description="Where to: `open_badge`, `europass`, `linkedin`")
     state: ExportedState = Field(
         description="`queued` → `sent` → `done`; `waiting`: until `next_attempt_at`; `unknown`: it may have "
         "happened, and is asked; `refused` and `needs_attention`: `problem` says why"

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlalchemy.orm import Session
 
 from api import cursors, waiting
-from api.access import REFUSALS, Caller, allowed
+from api.access import REFUSALS, Caller, allowed, needs_too
 from api.credential_models import (
     CredentialMade,
     CredentialReason,
@@ -148,7 +148,10 @@ def export_credentials(
     idempotency_key: IdempotencyKey = None,
 ) -> ExportAccepted:
     """Have credentials exported to some targets. What is done already stays as it is; what a person had to
-    look at is tried anew."""
+    look at is tried anew. The target `linkedin` also needs the scope `linkedin:write`, and shares only what
+    its learner has agreed to."""
+    if "linkedin" in wish.targets:
+        needs_too(caller, "linkedin:write")
     with unit_of_work() as session:
         is_repeated(session, caller, idempotency_key, f"export\n{wish.model_dump_json()}")
         try:

@@ -15,14 +15,18 @@ _CONSOLE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
 )
 _KEEPS_ITSELF = ("/status/", "/credentials/", "/achievements/")
+# The learner's page has forms and a script for its copy buttons.
+_LEARNER = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+_LEARNERS = ("/linkedin", "/api/v1/integrations/linkedin/callback")
 _ALWAYS = "base-uri 'none'; frame-ancestors 'none'; form-action "
 
 
 def secure(headers: MutableHeaders, path: str) -> None:
     """Set the headers for an answer under that path."""
     is_console = path == "/console" or path.startswith(("/console/", "/reconciliations/"))
-    has_form = is_console or path == "/verify"
-    loaded = _CONSOLE if has_form else _DOCS if path == "/docs" else _PAGES
+    is_learners = path in _LEARNERS or path.startswith("/linkedin/")
+    has_form = is_console or is_learners or path == "/verify"
+    loaded = _LEARNER if is_learners else _CONSOLE if has_form else _DOCS if path == "/docs" else _PAGES
     headers["Content-Security-Policy"] = loaded + _ALWAYS + ("'self'" if has_form else "'none'")
     headers["X-Content-Type-Options"] = "nosniff"
     headers["Referrer-Policy"] = "no-referrer"

@@ -44,6 +44,14 @@ from api.exception_models import (
     Step,
 )
 from api.health import Readiness
+from api.linkedin_models import (
+    AddCertification,
+    CertificationAdded,
+    LinkedInConnect,
+    LinkedInConnectionShown,
+    LinkedInDisconnect,
+    ProfileFields,
+)
 from api.pages import StatementFigures
 from api.payment_models import Order, Payments, Shown, ShownWithHistory, Verified, WhichPayment
 from api.payouts import Payout, Payouts
@@ -98,6 +106,7 @@ TAGS = [
     {"name": "approvals", "description": "What waits for a second person's word."},
     {"name": "credentials", "description": "What learners achieved: make it, end it, have it exported."},
     {"name": "europass", "description": "European credentials (European Learning Model v3)."},
+    {"name": "linkedin", "description": "Learners' LinkedIn: connect it, add certificates, share them."},
     {
         "name": "badges",
         "description": "For verifiers: badges, status lists and public keys. No API key.",
@@ -121,6 +130,8 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
     CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted,
     CredentialChosen, EuropassAccepted, BadgeCheck, BadgeReport,
+    LinkedInConnect, LinkedInConnectionShown, LinkedInDisconnect, AddCertification, ProfileFields,
+    CertificationAdded,
     Brand, ShownBrand,
     StatementFigures, Readiness, Reconciliations, Ageing, AwaitedApproval, Exceptions, ProposalShown, Resolve,
     SheetDone, Step, ExceptionShown, ExceptionWithHistory,

@@ -17,6 +17,7 @@ from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem, not_found
 from common import clock
 from common.errors import BadInput
+from credentials import linkedin
 from records import approval, audit, breach, person, subject
 from records.client import REVEAL
 from records.db import unit_of_work
@@ -369,7 +370,8 @@ def erase_person(
             payments_under_way=done.kept,
         )
         keep_answer(session, caller, idempotency_key, erased.model_dump())
-        return erased
+    linkedin.end(done.linkedin)  # a call, and so in no transaction
+    return erased
 
 
 def _known(session: Session, person_id: UUID) -> Person:

@@ -51,6 +51,9 @@ KINDS: dict[str, Kind] = {
         "Credential 7c0e5d4e-6d2b-4f0a-9a53-0f2f4a1d9b11 has this number already, and says otherwise.",
         "body.certificate_number",
     ),
+    "linkedin-not-connected": Kind(
+        409, "The learner has to connect LinkedIn first, and allow posts; nothing was posted."
+    ),
     "still-reported": Kind(
         409, "A completion of this person is on its way to the ministry; wait for its end."
     ),

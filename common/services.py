@@ -80,6 +80,34 @@ class LinkedIn(Outside):
         pattern=r"^20[0-9]{2}(0[1-9]|1[0-2])$",
         description="LinkedIn-Version, year and month; each lives about a year",
     )
+    redirect_uri: str = Field(
+        default="", description="as it is registered with the app; default: our own call-back address"
+    )
+    scope: str = Field(
+        default="openid profile email w_member_social", description="what members are asked to allow"
+    )
+    pkce: bool = Field(
+        default=False,
+        description="only where LinkedIn switched it on for the app: others are refused",
+    )
+    issuers: tuple[str, ...] = Field(
+        default=("https://www.linkedin.com/oauth", "https://www.linkedin.com"),
+        description="who may have signed an ID token; the second was its name until 2024",
+    )
+    upload_hosts: tuple[str, ...] = Field(
+        default=("linkedin.com",), description="hosts, and all below them, to which pictures are uploaded"
+    )
+    pictures: bool = Field(default=True, description="whether shares carry the picture of the badge")
+    organization_id: str = Field(
+        default="",
+        pattern=r"^[0-9]{0,20}$",
+        description="number of the issuer's LinkedIn page, for the Add-to-profile link; none: by name",
+    )
+    platform_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s]+)?$",
+        description="where the learner's page leads back to; empty: nowhere",
+    )
 
     @field_validator("api_url", mode="after")
     @classmethod
@@ -91,8 +119,10 @@ class LinkedIn(Outside):
         home = f"{sandbox_url}/linkedin" if sandbox_url else "https://www.linkedin.com"
         self.authorize_url = self.authorize_url or f"{home}/oauth/v2/authorization"
         self.token_url = self.token_url or f"{home}/oauth/v2/accessToken"
-        self.revoke_url = self.revoke_url or f"{home}/oauth/v2/revoke"
-        self.jwks_url = self.jwks_url or f"{home}/oauth/openid/jwks"
+        beside = self.token_url.removesuffix("/v2/accessToken")
+        oauth = beside if beside != self.token_url else f"{home}/oauth"
+        self.revoke_url = self.revoke_url or f"{oauth}/v2/revoke"
+        self.jwks_url = self.jwks_url or f"{oauth}/openid/jwks"
         self.api_url = self.api_url or (home if sandbox_url else "https://api.linkedin.com")
         if sandbox_url:
             self.client_id = self.client_id or f"{SANDBOX_MARK}linkedin"

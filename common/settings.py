@@ -165,7 +165,8 @@ class Settings(BaseSettings):
         "sandbox made on first use",
     )
     export_targets: tuple[str, ...] = Field(
-        default=("open_badge",), description="where a new credential goes by itself"
+        default=("open_badge",),
+        description="where a new credential goes by itself; `linkedin`: only of learners who agreed",
     )
     badges: Badges = Badges()
 

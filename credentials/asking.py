@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from common.errors import BadInput
 from credentials.exports import TARGETS
-from records import credential_export, process
+from records import credential_export, linkedin_share, process
 from records.credential import Credential
 from records.credential_export import PROCESS
+from records.linkedin_share import Visibility
 from records.process import ProcessRun
 
 MOST_NAMED = 1_000  # ids in one request; a program may have any number
@@ -64,3 +65,14 @@ def _chosen(session: Session, wish: Wish) -> list[UUID]:
     if missing:
         raise BadInput(f"there is no credential {missing[0]}")
     return wanted
+
+
+def share(
+    session: Session, credential_id: UUID, text: str, visibility: Visibility, *, agreed_with: str
+) -> tuple[ProcessRun, int]:
+    """Have a credential shared on LinkedIn: its learner has seen the text, and agreed.
+
+    agreed_with: through whom the learner said so. As often as it is asked for, it is one post.
+    """
+    linkedin_share.agree(session, credential_id, text, visibility, agreed_with=agreed_with)
+    return ask_for(session, Wish([credential_id], targets=[linkedin_share.TARGET]))

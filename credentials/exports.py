@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from credentials import badges, european
+from credentials import badges, european, sharing
+from records import linkedin_share
 from records.credential_export import CredentialExport, Step
 
 
@@ -25,6 +26,7 @@ class Target:
 TARGETS: dict[str, Target] = {
     badges.TARGET: Target(badges.export, 2_000),
     european.TARGET: Target(european.export, 240),
+    linkedin_share.TARGET: Target(sharing.export, 100),
 }
 
 

@@ -18,10 +18,11 @@ def export_credentials(
     targets: list[Target] | None = None,
     processes: list[UUID] | None = None,
 ) -> State[Any]:
-    """Export credentials to one or more targets: sign their Open Badges, make and deliver European ones.
+    """Export credentials to one or more targets: sign Open Badges, deliver European ones, share on LinkedIn.
 
     Each target of each credential is done once: what is done already stays as it is, whoever asks again.
-    New credentials are exported by themselves. Runbook: docs/runbooks/export-credentials.md
+    New credentials are exported by themselves. LinkedIn: only what its learner agreed to share.
+    Runbook: docs/runbooks/export-credentials.md
 
     Args:
         credential_ids: Which credentials, by their ids. Leave it empty to name a program.

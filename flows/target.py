@@ -8,3 +8,4 @@ class Target(StrEnum):
 
     open_badge = "open_badge"
     europass = "europass"
+    linkedin = "linkedin"

@@ -65,7 +65,8 @@ def queue(
 ) -> ProcessRun | None:
     """Have these credentials exported to targets that they were not exported to yet; None: nothing is new.
 
-    Revoked ones are left out. The targets are queued under one process run.
+    Revoked ones are left out, and for LinkedIn those whose learners have not agreed to have new ones shared.
+    The targets are queued under one process run.
     """
     asked = {"ids": list(credential_ids), "targets": list(dict.fromkeys(targets))}
     if not session.scalar(_ANYTHING_NEW, asked):
@@ -73,20 +74,23 @@ def queue(
     key = f"{program_code}/{uuid4().hex[:12]}"
     given = {"targets": asked["targets"], "credentials": len(credential_ids)}
     run, _ = process.request(session, PROCESS, key, given, flow_run_id)
-    session.execute(_QUEUE, {**asked, "run": run.id})
+    session.execute(_QUEUE_NEW, {**asked, "run": run.id})
     return run
 
 
 _WANTED = """FROM credentials c CROSS JOIN unnest(CAST(:targets AS text[])) target
     WHERE c.id = ANY(:ids) AND c.state <> 'revoked'"""
+_BY_ITSELF = f"""{_WANTED} AND (target.target <> 'linkedin' OR EXISTS (SELECT FROM linkedin_connections l
+        WHERE l.learner_id = c.learner_id AND l.shares_new))"""
 _ANYTHING_NEW = sa.text(
-    f"""SELECT EXISTS (SELECT {_WANTED} AND NOT EXISTS (
+    f"""SELECT EXISTS (SELECT {_BY_ITSELF} AND NOT EXISTS (
         SELECT FROM credential_exports e WHERE e.credential_id = c.id AND e.target = target.target))"""  # noqa: S608
 )
-_QUEUE = sa.text(
-    f"""INSERT INTO credential_exports (credential_id, target, process_run_id)
-    SELECT c.id, target.target, :run {_WANTED} ON CONFLICT DO NOTHING"""
+_INSERT = (
+    "INSERT INTO credential_exports (credential_id, target, process_run_id) SELECT c.id, target.target, :run"
 )
+_QUEUE = sa.text(f"{_INSERT} {_WANTED} ON CONFLICT DO NOTHING")
+_QUEUE_NEW = sa.text(f"{_INSERT} {_BY_ITSELF} ON CONFLICT DO NOTHING")
 
 
 def take_over(session: Session, run_id: UUID, credential_ids: Sequence[UUID], targets: Sequence[str]) -> int:

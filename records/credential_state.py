@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common import clock
-from records import european_credential, status_list
+from records import european_credential, linkedin_share, status_list
 from records.credential import Credential, CredentialEvent, OpenBadge
 
 # What may follow what. A revocation cannot be undone; the database holds that too.
@@ -86,4 +86,5 @@ def withdraw(session: Session, learner_id: str, *, source: str) -> Withdrawn:
     ids = [one.id for one in rows]
     session.execute(sa.delete(OpenBadge).where(OpenBadge.credential_id.in_(ids)))
     european_credential.erase(session, ids)
+    linkedin_share.erase(session, ids)
     return Withdrawn(len(rows))

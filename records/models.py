@@ -19,6 +19,9 @@ from records.exceptions import ExceptionEvent, ReconciliationException
 from records.files import KeptFile
 from records.gateway_token import GatewayToken
 from records.hand_match import HandMatch
+from records.learner_session import LearnerSession, LearnerTicket
+from records.linkedin_connection import LinkedInConnection
+from records.linkedin_share import LinkedInShare
 from records.notification import Notification
 from records.payment import Payment, PaymentEvent
 from records.payout import Payout, PayoutOutcome, PayoutRun
@@ -62,6 +65,10 @@ __all__ = [
     "HandMatch",
     "IdempotencyKey",
     "KeptFile",
+    "LearnerSession",
+    "LearnerTicket",
+    "LinkedInConnection",
+    "LinkedInShare",
     "Notification",
     "OpenBadge",
     "Payment",

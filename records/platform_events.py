@@ -34,6 +34,8 @@ _TIME = TIMESTAMP(timezone=True)
 class PlatformEvent(Base):
     """One event for one client. body: `type`, `timestamp`, `data`, as they are sent; nothing personal.
 
+    payment_id: what it is about, of which events go in their order: a payment, or where `emit_about` wrote it
+    something else of ours.
     due_at: when it may be tried next; while it is being tried, the end of the lease. give_up_at: when it
     is tried for the last time. problem: what the last attempt met, in a few words.
     """
@@ -84,6 +86,15 @@ def emit(session: Session, client_id: UUID, payment_id: UUID, type: str, data: d
     """
     body = body_of(type, data)
     session.execute(_EMIT, {"client": client_id, "payment": payment_id, "type": type, "body": body}).one()
+
+
+def emit_about(session: Session, client_id: UUID, about_id: UUID, type: str, data: dict[str, Any]) -> None:
+    """Tell the client what has just happened to something that is no payment, if this transaction commits.
+
+    about_id: its row, which the caller has locked, so that its events go in their order.
+    """
+    happened = json.loads(body_of(type, data))
+    session.add(PlatformEvent(client_id=client_id, payment_id=about_id, type=type, body=happened))
 
 
 def body_of(type: str, data: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ Erasing takes away what is personal and leaves what has to balance: amounts, sta
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,10 +15,21 @@ from sqlalchemy.orm import Session, undefer
 
 from common import clock
 from common.errors import BadInput
-from records import audit, credential_check, credential_state, person
+from records import (
+    audit,
+    credential_check,
+    credential_state,
+    learner_session,
+    linkedin_connection,
+    linkedin_share,
+    person,
+)
 from records.completion import Completion, CompletionReport
 from records.credential import Credential
 from records.credential_check import CredentialCheck
+from records.credential_export import CredentialExport
+from records.linkedin_connection import LinkedInConnection, Tokens
+from records.linkedin_share import LinkedInShare
 from records.payment import NOT_FINAL, Payment, PaymentEvent
 from records.person import Person
 from records.program import Program
@@ -38,12 +49,13 @@ class Subject:
 @dataclass(frozen=True)
 class Erased:
     """What was taken away. payments: so many lost their learner; kept: so many are still under way;
-    credentials: so many are revoked and empty."""
+    credentials: so many are revoked and empty. linkedin: tokens that are to be ended there, by the caller."""
 
     completions: int
     credentials: int
     payments: int
     kept: int
+    linkedin: Tokens | None = field(default=None, repr=False)
 
 
 class StillReported(Exception):
@@ -62,6 +74,7 @@ def find(
         is_known = sa.or_(
             sa.exists().where(Payment.learner_id == learner_id),
             sa.exists().where(Credential.learner_id == learner_id),
+            sa.exists().where(LinkedInConnection.learner_id == learner_id),
         )
         if people or session.scalar(sa.select(is_known)):
             return Subject(people[0] if people else None, learner_id)
@@ -82,6 +95,7 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         "completions": [],
         "payments": _payments(session, subject.learner_id),
         "credentials": _credentials(session, subject.learner_id),
+        "linkedin": _linkedin(session, subject.learner_id),
         "checks_of_credentials": [],
         "who_saw_it": [],
     }
@@ -108,15 +122,17 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
     """Take away everything personal of the subject, for good. Raises StillReported, BadInput for no reason.
 
     What the ministry and the wallets were told stays with them, and the gateways' signed messages stay sealed
-    with their payments: evidence of money that moved.
+    with their payments: evidence of money that moved. Of LinkedIn all goes; the caller ends the tokens there.
     """
     why = audit.checked_reason(reason)
     completions = _erase_person(session, subject.who, by, why, origin) if subject.who is not None else 0
-    credentials = 0
+    credentials, tokens = 0, None
     if subject.learner_id is not None:
+        tokens = linkedin_connection.disconnect(session, subject.learner_id)
+        learner_session.forget(session, subject.learner_id)
         credentials = credential_state.withdraw(session, subject.learner_id, source=by).credentials
     payments, kept = _erase_payments(session, subject.learner_id)
-    return Erased(completions, credentials, payments, kept)
+    return Erased(completions, credentials, payments, kept, tokens)
 
 
 def _erase_person(session: Session, who: Person, by: str, reason: str, origin: str) -> int:
@@ -218,6 +234,35 @@ def _credentials(session: Session, learner_id: str | None) -> list[dict[str, Any
         }
         for one in session.scalars(mine)
     ]
+
+
+def _linkedin(session: Session, learner_id: str | None) -> dict[str, Any] | None:
+    """The connected account by LinkedIn's own name, and what was shared; no tokens."""
+    found = linkedin_connection.of_learner(session, learner_id) if learner_id is not None else None
+    mine = sa.select(LinkedInShare).join(Credential).where(Credential.learner_id == learner_id)
+    shares = list(session.scalars(mine.order_by(LinkedInShare.agreed_at)))
+    if found is None and not shares:
+        return None
+    return {
+        "member": found.opened().member if found else None,
+        "state": found.state_now() if found else "not_connected",
+        "scopes": found.scopes if found else [],
+        "connected_at": _iso(found.connected_at) if found else None,
+        "expires_at": _iso(found.expires_at) if found else None,
+        "shares_new": found.shares_new if found else False,
+        "shares": [
+            {
+                "credential_id": str(one.credential_id),
+                "text": one.words(),
+                "visibility": one.visibility,
+                "agreed_with": one.agreed_with,
+                "agreed_at": _iso(one.agreed_at),
+                "post": export.external_id if export else None,
+            }
+            for one in shares
+            for export in [session.get(CredentialExport, (one.credential_id, linkedin_share.TARGET))]
+        ],
+    }
 
 
 def _payments(session: Session, learner_id: str | None) -> list[dict[str, Any]]:

@@ -142,11 +142,16 @@ async def form(request: Request) -> Form:
 
 async def read_form(request: Request) -> Form:
     """The fields of a form that one of our own pages sent; raises Turned."""
+    return await read_form_of(request, LARGEST_FORM)
+
+
+async def read_form_of(request: Request, largest: int) -> Form:
+    """The same for a form of another size. largest: bytes, as they are sent."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise _not_ours()
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
-    if kind != "application/x-www-form-urlencoded" or len(body) > LARGEST_FORM:
+    if kind != "application/x-www-form-urlencoded" or len(body) > largest:
         raise _not_read()
     try:
         pairs = parse_qsl(

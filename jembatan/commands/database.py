@@ -5,6 +5,7 @@ import typer
 from rich.table import Table
 
 from common.settings import settings
+from credentials import linkedin
 from jembatan.commands.output import console
 from jembatan.stack import stack
 from records import db
@@ -42,6 +43,9 @@ def doctor() -> None:
             ("PostgreSQL 18 or later", str(version), int(version or 0) >= 180_000),
             ("local stack", "runs" if parts.api_url else "not running (start it with `jembatan up`)", True),
         ]
+        if settings().linkedin.client_id:
+            old = linkedin.version_fault()
+            rows.append(("LinkedIn's version", old or settings().linkedin.version, old is None))
         for state, hint in (
             ("needs_attention", "`jembatan process list --state needs_attention` says what to do"),
             ("failed", "`jembatan process list --state failed` shows them"),

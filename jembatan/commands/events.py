@@ -59,7 +59,7 @@ def show(
     if json:
         as_json(_as_dict(event, name) | {"body": event.body})
         return
-    console.print(f"[bold]{event.type}[/bold] · {event.event_id} · for {name} · payment {event.payment_id}")
+    console.print(f"[bold]{event.type}[/bold] · {event.event_id} · for {name} · about {event.payment_id}")
     console.print(
         f"{event.state} after {event.attempts} attempts · {event.problem or 'no problem'}", markup=False
     )

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from common import clock
 from common.errors import BadInput
+from credentials import linkedin
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
 from records import breach, subject
@@ -82,6 +83,7 @@ def erase_subject(
         except StillReported as error:
             complain(f"{error}.")
             raise typer.Exit(1) from None
+        linkedin.end(done.linkedin)
     if json:
         as_json(
             {

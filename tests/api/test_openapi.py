@@ -39,6 +39,7 @@ IDS = {
     "restore_credential", "export_credentials", "brand_training_centre", "verify_badge", "public_credential",
     "badge_jws", "badge_json", "badge_png", "badge_svg", "status_list", "read_achievement",
     "achievement_image", "jwks", "did_document",
+    "connect_linkedin", "read_linkedin_connection", "disconnect_linkedin", "add_certification",
     "generate_european_credential", "download_european_credential", "download_certificate",
     "register_program", "decide_program", "read_program", "list_programs",
     "verify_credential", "read_credential_check",

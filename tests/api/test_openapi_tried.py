@@ -71,6 +71,8 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                         "create_credential",
                         "export_credentials",
                         "generate_european_credential",
+                        "disconnect_linkedin",
+                        "add_certification",
                         "approve",
                         "refuse",
                         "upload_exceptions_sheet",

@@ -14,8 +14,6 @@ import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from elm import SEALING, faults, opened
 from issuing import Issuing, rows, worked
 from registry import holder, told
@@ -31,24 +29,6 @@ from records.european_credential import EuropeanCredential
 
 KILLED = Path(__file__).parent / "killed_delivering.py"
 ROOT = KILLED.parents[2]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A sandbox of these tests, as users start it."""
-    folder = tmp_path_factory.mktemp("sandbox")
-    key = generate_private_key(65537, 2048)
-    public, private = folder / "client.pem", folder / "provider.pem"
-    public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    keys = ["--client-key", str(public), "--provider-key", str(private)]
-    command = [sys.executable, "-m", "sandbox", "--port", "0", *keys]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        said = process.stdout.readline()
-        assert "ready at" in said, said
-        yield said.split()[-1]
-        process.terminate()
 
 
 @pytest.fixture
@@ -290,7 +270,7 @@ def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, sandbox: str, w
     issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(KILLED.parent)])}
     died = subprocess.run(
-        [sys.executable, str(KILLED), str(run_id), when, str(call)],
+        [sys.executable, str(KILLED), str(run_id), when, str(call), "issuing"],
         capture_output=True,
         text=True,
         timeout=120,

@@ -16,7 +16,7 @@ from registry import PROGRAM, exported, holder, told
 from common.settings import settings
 from credentials import exports
 from jembatan.stack import Stack
-from records import credential_export, process
+from records import credential_export, linkedin_share, process
 from records.credential import Credential, OpenBadge
 from records.credential_export import CredentialExport, Step
 from records.db import unit_of_work
@@ -79,6 +79,20 @@ def test_the_flow_brings_a_credential_to_both_its_targets(parts: Stack) -> None:
     assert [one["times"] for one in taken if one["credential_id"].endswith(str(made.credentials[0].id))] == [
         1
     ]
+
+
+@pytest.mark.usefixtures("at_prefect")
+def test_a_share_that_waits_for_its_learner_asks_in_words_and_holds_up_nothing() -> None:
+    made = told([holder(1)], targets=())
+    asking = [made.credentials[0].id]
+    with unit_of_work() as session:
+        linkedin_share.agree(session, asking[0], "Saya lulus", "PUBLIC", agreed_with="test")
+    state = flow(credential_ids=asking, targets=["open_badge", "linkedin"])
+    assert (state.type.value, state.message) == ("FAILED", "1 done, 1 needs attention")
+    (run,) = rows(ProcessRun)
+    assert run.state == "needs_attention"
+    assert "The learner has not connected LinkedIn." in run.error["message"]
+    assert "Saya lulus" not in f"{run.outcome} {run.error}"
 
 
 @pytest.mark.usefixtures("at_prefect")
