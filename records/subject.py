@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session, undefer
 
 from common import clock
 from common.errors import BadInput
-from records import audit, credential_check, credential_state, person
+from records import audit, credential_check, credential_state, enrolment, entitlement, person
 from records.completion import Completion, CompletionReport
 from records.credential import Credential
 from records.credential_check import CredentialCheck
+from records.enrolment import Enrolment
 from records.payment import NOT_FINAL, Payment, PaymentEvent
 from records.person import Person
 from records.program import Program
@@ -62,6 +63,7 @@ def find(
         is_known = sa.or_(
             sa.exists().where(Payment.learner_id == learner_id),
             sa.exists().where(Credential.learner_id == learner_id),
+            sa.exists().where(Enrolment.learner_id == learner_id),
         )
         if people or session.scalar(sa.select(is_known)):
             return Subject(people[0] if people else None, learner_id)
@@ -82,6 +84,8 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         "completions": [],
         "payments": _payments(session, subject.learner_id),
         "credentials": _credentials(session, subject.learner_id),
+        "enrolments": _enrolments(session, subject.learner_id),
+        "differences": _differences(session, subject.learner_id),
         "checks_of_credentials": [],
         "who_saw_it": [],
     }
@@ -115,6 +119,8 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
     credentials = 0
     if subject.learner_id is not None:
         credentials = credential_state.withdraw(session, subject.learner_id, source=by).credentials
+        enrolment.forget(session, subject.learner_id)
+        entitlement.forget(session, subject.learner_id, by=by)
     payments, kept = _erase_payments(session, subject.learner_id)
     return Erased(completions, credentials, payments, kept)
 
@@ -217,6 +223,43 @@ def _credentials(session: Session, learner_id: str | None) -> list[dict[str, Any
             "name_is_public": one.name_is_public,
         }
         for one in session.scalars(mine)
+    ]
+
+
+def _enrolments(session: Session, learner_id: str | None) -> list[dict[str, Any]]:
+    if learner_id is None:
+        return []
+    return [
+        {
+            "program_code": one.program_code,
+            "state": one.state,
+            "is_free": one.is_free,
+            "payment_id": str(one.payment_id) if one.payment_id else None,
+            "told": [
+                {"state": said.state, "occurred_at": _iso(said.occurred_at), "told_at": _iso(said.told_at)}
+                for said in told
+            ],
+        }
+        for one, told in enrolment.of_learner(session, learner_id)
+    ]
+
+
+def _differences(session: Session, learner_id: str | None) -> list[dict[str, Any]]:
+    """What the nightly look has found of the learner."""
+    if learner_id is None:
+        return []
+    return [
+        {
+            "program_code": one.program_code,
+            "class": one.class_,
+            "state": one.state,
+            "since": _iso(one.since),
+            "history": [
+                {"at": _iso(event.at), "to_state": event.to_state, "reason": event.reason}
+                for event in entitlement.history(session, one.id)
+            ],
+        }
+        for one in entitlement.of_learner(session, learner_id)
     ]
 
 
