@@ -170,6 +170,21 @@ def forget(session: Session, learner_id: str, *, by: str) -> int:
     return len(mine)
 
 
+def resource(finding: Finding) -> dict[str, Any]:
+    """The finding as others see it, as JSON values."""
+    return {
+        "finding_id": str(finding.id),
+        "learner_id": finding.learner_id,
+        "program_code": finding.program_code,
+        "class": finding.class_,
+        "state": finding.state,
+        "since": _iso(finding.since),
+        "opened_at": _iso(finding.opened_at),
+        "closed_at": _iso(finding.closed_at),
+        "facts": finding.facts,
+    }
+
+
 def newest_run(session: Session) -> EntitlementRun | None:
     """The look that was taken last."""
     return session.scalars(
@@ -180,7 +195,7 @@ def newest_run(session: Session) -> EntitlementRun | None:
 def run_as_json(run: EntitlementRun) -> dict[str, Any]:
     """The run as others see it: JSON values, nothing of any learner."""
     return {
-        "looked_at": run.looked_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "looked_at": _iso(run.looked_at),
         "pairs": run.pairs,
         "in_order": run.in_order,
         "awaited": run.awaited,
@@ -199,6 +214,10 @@ def open_of(session: Session, classes: Collection[str] = CLASSES) -> dict[str, i
         sa.select(Finding.class_, sa.func.count()).where(Finding.state == "open").group_by(Finding.class_)
     )
     return dict.fromkeys(classes, 0) | {name: int(number) for name, number in rows}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z") if at else None
 
 
 def _conditions(which: Filter) -> list[sa.ColumnElement[bool]]:

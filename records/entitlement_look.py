@@ -107,7 +107,10 @@ def _begin(
     db.execute(
         """INSERT INTO entitlement_runs (process_run_id, looked_at, pairs, in_order, awaited, differing,
             classes, left_out, rules, proof, is_balanced)
-        VALUES (%s, %s, %s, %s, %s, %s, '{}', %s, %s, '{}', false)""",
+        VALUES (%s, %s, %s, %s, %s, %s, '{}', %s, %s, '{}', false)
+        ON CONFLICT (process_run_id) DO UPDATE SET looked_at = excluded.looked_at, pairs = excluded.pairs,
+            in_order = excluded.in_order, awaited = excluded.awaited, differing = excluded.differing,
+            left_out = excluded.left_out, rules = excluded.rules, is_balanced = false""",
         [run_id, at, *verdicts, Jsonb(left_out), Jsonb(rules.as_json())],
     )
 
