@@ -23,10 +23,13 @@ from api import (
     credential_checks,
     credentials,
     docs,
+    enrolments,
+    entitlements,
     europass,
     exception_sheet,
     exceptions,
     health,
+    learners,
     openapi,
     pages,
     payments,
@@ -126,6 +129,9 @@ _PARTS = (
     payouts,
     completions,
     persons,
+    enrolments,
+    learners,
+    entitlements,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

@@ -11,6 +11,8 @@ LARGEST = 1024 * 1024
 LARGER = dict.fromkeys(
     (
         "/api/v1/exceptions/sheet",
+        "/api/v1/enrolments",
+        "/api/v1/enrolments/sheet",
         "/api/v1/integrations/siplatih/report-completion",
         "/api/v1/integrations/siplatih/report-completion/sheet",
     ),

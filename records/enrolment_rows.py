@@ -22,19 +22,9 @@ MOST = 50_000
 AHEAD = timedelta(minutes=5)  # by so much another machine's clock may be before ours
 _MEMBER = re.compile(r"[A-Za-z_]{1,40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
-_MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})"
-)
-_WORDS = {
-    "true": True,
-    "yes": True,
-    "ya": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "tidak": False,
-    "0": False,
-}
+MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
+_MOMENT = re.compile(MOMENT)
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +74,7 @@ def path_of(index: int, name: str) -> str:
 
 def _said(index: int, row: Row, latest: datetime, faults: list[tuple[str, str]]) -> Said | None:
     """The row's values; what is wrong with them goes to `faults`."""
-    given = {name: value for name, value in row.values.items() if value is not None and value != ""}
+    given = {name: value for name, value in row.values.items() if value is not None}
     if WHOLE in row.damaged:
         faults.append((WHOLE, row.damaged[WHOLE]))
         return None
@@ -132,11 +122,10 @@ def _code(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> str | None
 
 def _state(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> str | None:
     raw = given.get("state")
-    word = raw.strip().lower() if isinstance(raw, str) else ""
-    if word not in STATES:
+    if not isinstance(raw, str) or raw not in STATES:
         faults.append(("state", f"it is one of {', '.join(STATES)}"))
         return None
-    return word
+    return raw
 
 
 def _moment(given: Mapping[str, Any], latest: datetime, faults: list[tuple[str, str]]) -> datetime | None:
@@ -145,9 +134,9 @@ def _moment(given: Mapping[str, Any], latest: datetime, faults: list[tuple[str, 
         faults.append(("occurred_at", "it is missing: say when it happened, as 2026-11-24T09:00:00+07:00"))
         return None
     at = None
-    if isinstance(raw, str) and _MOMENT.fullmatch(raw.strip()):
+    if isinstance(raw, str) and _MOMENT.fullmatch(raw):
         try:
-            at = datetime.fromisoformat(raw.strip())
+            at = datetime.fromisoformat(raw)
         except ValueError:
             at = None
     if at is None:
@@ -177,19 +166,16 @@ def _payment_id(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> UUID
     raw = given.get("payment_id")
     if raw is None:
         return None
-    try:
-        return UUID(raw.strip())
-    except (ValueError, AttributeError):
-        reason = "it is no id of a payment: give the one that we gave it, or its payment_reference"
-        faults.append(("payment_id", reason))
-        return None
+    if isinstance(raw, str) and _ID.fullmatch(raw):
+        return UUID(raw)
+    reason = "it is no id of a payment: give the one that we gave it, or its payment_reference"
+    faults.append(("payment_id", reason))
+    return None
 
 
 def _free(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> bool | None:
     raw = given.get("is_free")
     if raw is None or isinstance(raw, bool):
         return raw
-    word = _WORDS.get(raw.strip().lower()) if isinstance(raw, str) else None
-    if word is None:
-        faults.append(("is_free", "it is true or false, or left out"))
-    return word
+    faults.append(("is_free", "it is true or false, or left out"))
+    return None
