@@ -17,7 +17,7 @@ from records.db import unit_of_work
 from records.entitlement import CLASSES, STATES, Filter, Finding, NotOpen
 
 router = APIRouter()
-# Learners of every client, with their payments: as with refunds, who has this beside exceptions:read is staff.
+# Learners of every client, with their payments: who has this beside exceptions:read is staff, as for refunds.
 LEARNERS = "learners:read"
 PER_PAGE = 50
 Reader = Annotated[Visitor, Depends(visiting(LEARNERS))]
