@@ -24,12 +24,15 @@ from api import (
     credential_page,
     credentials,
     docs,
+    enrolments,
+    entitlements,
     europass,
     exception_sheet,
     exceptions,
     health,
     learner_pages,
     learner_visitor,
+    learners,
     linkedin,
     linkedin_callback,
     openapi,
@@ -138,6 +141,9 @@ _PARTS = (
     payouts,
     completions,
     persons,
+    enrolments,
+    learners,
+    entitlements,
 )
 for _part in _PARTS:
     app.include_router(_part.router)

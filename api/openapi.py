@@ -31,6 +31,15 @@ from api.credential_models import (
     ShownCredential,
     ShownExport,
 )
+from api.enrolment_models import EnrolmentShown, EnrolmentsTaken, EnrolmentTold
+from api.entitlements import (
+    EntitlementRunShown,
+    FindingEvent,
+    FindingExplanation,
+    Findings,
+    FindingShown,
+    FindingWithHistory,
+)
 from api.europass import CredentialChosen, EuropassAccepted
 from api.exception_models import (
     Ageing,
@@ -44,6 +53,7 @@ from api.exception_models import (
     Step,
 )
 from api.health import Readiness
+from api.learner_models import Difference, Entry, LearnerTimeline, ProgramTimeline, Stage
 from api.linkedin_models import (
     AddCertification,
     CertificationAdded,
@@ -115,6 +125,7 @@ TAGS = [
     {"name": "reconciliations", "description": "The statements of finance, and what is paid out."},
     {"name": "exceptions", "description": "What the statements could not match, and how a person ends it."},
     {"name": "siplatih", "description": "What the ministry's register is told, each once."},
+    {"name": "learners", "description": "Who is enrolled, what became of each learner, and what differs."},
     {"name": "persons", "description": "Whose identity numbers we hold, and who has seen them."},
     {"name": "health", "description": "For the monitoring. No API key."},
 ]
@@ -139,12 +150,16 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     Participants, Settlement, Settled,
     WhichPerson, Why, PersonShown, PersonRevealed, AuditShown, PersonAudit, PersonExport, PersonErased,
     BreachGroup, BreachReport,
+    EnrolmentTold, EnrolmentShown, EnrolmentsTaken,
+    Entry, Stage, Difference, ProgramTimeline, LearnerTimeline,
+    FindingShown, FindingEvent, FindingWithHistory, Findings, FindingExplanation, EntitlementRunShown,
 )  # fmt: skip
 
 
 # Models that stand in no route: what a problem is, and bodies that are checked by rules of their own.
 _NOT_OF_A_ROUTE: dict[str, type[BaseModel]] = {
     "Problem": ProblemBody,
+    "EnrolmentTold": EnrolmentTold,
     "TrainingProgram": TrainingProgram,
     "CredentialQuestion": CredentialQuestion,
 }

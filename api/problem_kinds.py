@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "not-refundable": Kind(409, "Only a paid payment can be refunded; this is pending."),
     "already-decided": Kind(409, "It was approved already, by client:finance on 25 Nov 11:04 WIB."),
     "approval-expired": Kind(409, "It expired on 28 Nov 11:00 WIB; ask for it again."),
+    "finding-closed": Kind(409, "This finding is resolved already."),
     "not-open": Kind(409, "Exception 4711 is explained already."),
     "awaits-approval": Kind(
         409,
@@ -118,6 +119,9 @@ KINDS: dict[str, Kind] = {
         422,
         "1 of 20 participants cannot be reported; nothing was sent.",
         "body.participants[16].nik",
+    ),
+    "enrolments-refused": Kind(
+        422, "1 of 20 enrolments cannot be taken; nothing was kept.", "body[16].occurred_at"
     ),
     "sheet-refused": Kind(422, "Nothing was done: 1 of 46 filled rows cannot be worked.", "row 7"),
     "too-many-requests": Kind(

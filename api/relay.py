@@ -22,6 +22,8 @@ from api.prefect_server import NotDeployed, PrefectServer, PrefectUnavailable, R
 from common import clock
 from common.errors import NotReachable
 from deployments.names import (
+    ENTITLEMENTS_FLOW,
+    ENTITLEMENTS_ON_DEMAND,
     EXPORT_FLOW,
     EXPORT_ON_DEMAND,
     RECONCILE_FLOW,
@@ -43,6 +45,7 @@ from records.process import ProcessRun
 
 CHANNEL = "process_runs"
 DEPLOYMENTS = {
+    ENTITLEMENTS_FLOW: ENTITLEMENTS_ON_DEMAND,
     EXPORT_FLOW: EXPORT_ON_DEMAND,
     RECONCILE_FLOW: RECONCILE_ON_DEMAND,
     REFUND_FLOW: REFUND_ON_DEMAND,

@@ -13,6 +13,8 @@ READ_ON = 64 * 1024 * 1024  # of what a browser sends beyond, before it is told
 LARGER = dict.fromkeys(
     (
         "/api/v1/exceptions/sheet",
+        "/api/v1/enrolments",
+        "/api/v1/enrolments/sheet",
         "/api/v1/integrations/siplatih/report-completion",
         "/api/v1/integrations/siplatih/report-completion/sheet",
     ),

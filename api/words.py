@@ -72,6 +72,40 @@ PAYOUT_CLASSES = {
     ),
 }
 
+# What the nightly look at learners and their programs finds: what it is, and what a person does about it.
+FINDINGS = {
+    "paid_not_enrolled": ClassWords(
+        "Paid, and not enrolled",
+        "We hold the learner's money, and the platform has told us of no seat, or of a withdrawal. Have the "
+        "platform enrol the learner, or tell us of it; or give the money back.",
+    ),
+    "enrolled_not_paid": ClassWords(
+        "Enrolled, and not paid",
+        "The learner has a seat, and no payment is known for it. Ask for the payment; where none is due, "
+        "have the platform tell the enrolment as free, or explain it.",
+    ),
+    "completed_not_reported": ClassWords(
+        "Completed, and not reported",
+        "The learner has completed the program, and the ministry has not accepted that. Hand in the class, "
+        "or mend what the ministry refused.",
+    ),
+    "reported_without_payment": ClassWords(
+        "Reported without payment",
+        "The ministry has this learner's completion, and we hold no payment for it. Find the payment, or "
+        "explain who pays.",
+    ),
+    "refunded_still_enrolled": ClassWords(
+        "Refunded, and still enrolled",
+        "The money went back, and the learner still has the seat. Have the platform withdraw the learner, or "
+        "explain why the seat stays.",
+    ),
+}
+FINDING_STATES = {
+    "open": "open",
+    "explained": "explained by a person",
+    "resolved": "came right by itself",
+}
+
 GATEWAYS = {"gopay": "GoPay", "ovo": "OVO", "linkaja": "LinkAja"}
 NO_SOURCE = "the report's own source"
 

@@ -127,6 +127,26 @@ class Badges(BaseModel):
     )
 
 
+class Entitlements(BaseModel):
+    """What the nightly look at learners and their programs waits for before it speaks: hours of grace."""
+
+    since: date | None = Field(
+        default=None,
+        description="only what began on this day (Jakarta) or later; such as the day from which the platform "
+        "tells enrolments. Default: everything",
+    )
+    enrol_within_hours: int = Field(default=24, ge=0, le=8784, description="from paid to enrolled")
+    pay_within_hours: int = Field(
+        default=72, ge=0, le=8784, description="from enrolled, or from reported, to paid"
+    )
+    report_within_hours: int = Field(
+        default=168, ge=0, le=8784, description="from completed to accepted by the ministry"
+    )
+    withdraw_within_hours: int = Field(
+        default=24, ge=0, le=8784, description="from the money given back to withdrawn"
+    )
+
+
 class Settings(BaseSettings):
     """The whole configuration. In `sandbox` every address defaults to the local sandbox."""
 
@@ -169,6 +189,7 @@ class Settings(BaseSettings):
         description="where a new credential goes by itself; `linkedin`: only of learners who agreed",
     )
     badges: Badges = Badges()
+    entitlements: Entitlements = Entitlements()
 
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))
     ovo: Snap = Snap(fee=_plan("1.5"), profile="doku")

@@ -15,6 +15,8 @@ from jembatan.commands import (
     credentials,
     database,
     demo,
+    enrolments,
+    entitlements,
     events,
     exceptions,
     keys,
@@ -49,6 +51,8 @@ app.add_typer(notifications.app, name="notifications")
 app.add_typer(events.app, name="events")
 app.add_typer(exceptions.app, name="exceptions")
 app.add_typer(completions.app, name="completions")
+app.add_typer(enrolments.app, name="enrolments")
+app.add_typer(entitlements.app, name="entitlements")
 app.command("export-subject")(subjects.export_subject)
 app.command("erase-subject")(subjects.erase_subject)
 app.command("breach-report")(subjects.breach_report)

@@ -266,10 +266,17 @@ def _learner(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> str | N
     raw = given.get("learner_id")
     if raw is None or raw == "":
         return None
+    why = why_no_learner(raw)
+    if why is not None:
+        faults.append(("learner_id", why))
+        return None
+    return str(raw).strip()
+
+
+def why_no_learner(raw: Any) -> str | None:
+    """Why that cannot be the platform's id of a learner; None where it can."""
     if not isinstance(raw, str) or not raw.strip() or len(raw) > 128 or _CONTROL.search(raw):
-        faults.append(("learner_id", "it is 1 to 128 characters of text"))
-        return None
+        return "it is 1 to 128 characters of text"
     if nik.why_implausible(raw.strip()) is None:
-        faults.append(("learner_id", "it is a NIK: give the platform's own id of the learner"))
-        return None
-    return raw.strip()
+        return "it is a NIK: give the platform's own id of the learner"
+    return None

@@ -8,12 +8,9 @@ from typing import IO
 
 import xlsxwriter
 
-from common.errors import UnusableFile
-from common.tables import columns_of, open_table
-from records.completion_rows import MEMBERS, MOST, WHOLE, Row
-from records.sheet_formulas import formula_cells, number_cells
+from records.completion_rows import MEMBERS, MOST, Row
+from records.sheet_rows import read_rows
 
-LARGEST = 64 * 1024 * 1024  # bytes of an uploaded sheet, once unpacked
 # By which headers each member is known; the first is that of the template.
 HEADERS = {
     "nik": ("nik",),
@@ -41,45 +38,16 @@ def read(path: Path, name: str, scratch: Path) -> list[Row]:
 
     A NIK is text always: from a cell that holds a number the last digits are gone.
     """
-    table = open_table(
-        path, name, required=[set(HEADERS[one]) for one in NEEDED], size_limit=LARGEST, scratch=scratch
-    )
-    places = columns_of(table, {one: set(HEADERS[one]) for one in MEMBERS})
-    formulas, numbers = set(), set()
-    if table.sheet is not None:
-        formulas, numbers = formula_cells(path, name), number_cells(path, name)
-    found: list[Row] = []
-    for batch in table.batches():
-        cells = [batch.columns[place].to_pylist() for place in places.values()]
-        for line, *texts in zip(batch.lines.tolist(), *cells, strict=True):
-            values = dict(zip(places, texts, strict=True))
-            damaged = {
-                member: why
-                for member, place in places.items()
-                if (why := _damage(member, values[member], (line, place), formulas, numbers))
-            }
-            found.append(Row(line, values, damaged))
-        found += [Row(one.line, {}, {WHOLE: one.reason}) for one in batch.rejected]
-        if len(found) > MOST:
-            raise UnusableFile(name, f"it has more than {MOST:,} rows; report a class of that size in parts")
-    if not found:
-        raise UnusableFile(name, "it has no rows below its header")
-    return sorted(found, key=lambda row: row.number)
+    return read_rows(path, name, scratch, HEADERS, NEEDED, _damage, MOST)
 
 
-def _damage(
-    member: str,
-    text: str,
-    place: tuple[int, int],
-    formulas: set[tuple[int, int]],
-    numbers: set[tuple[int, int]],
-) -> str | None:
+def _damage(member: str, text: str, is_formula: bool, is_number: bool) -> str | None:
     """Why a cell cannot be taken as it is."""
-    if place in formulas:
+    if is_formula:
         return _FORMULA
     if _DATE.fullmatch(text.strip()) and member != "full_name":
         return _MADE_A_DATE
-    if member in _AS_TEXT and place in numbers:
+    if member in _AS_TEXT and is_number:
         return _NUMBER
     return None
 

@@ -13,6 +13,8 @@ from records.credential import Achievement, Credential, CredentialEvent, OpenBad
 from records.credential_check import CredentialCheck
 from records.credential_export import CredentialExport
 from records.db import Base
+from records.enrolment import Enrolment, EnrolmentStatement
+from records.entitlement import EntitlementRun, Finding, FindingEvent
 from records.european_credential import EuropeanCredential
 from records.exception_requests import ExceptionRequest, ExceptionRequestItem
 from records.exceptions import ExceptionEvent, ReconciliationException
@@ -57,10 +59,15 @@ __all__ = [
     "CredentialCheck",
     "CredentialEvent",
     "CredentialExport",
+    "Enrolment",
+    "EnrolmentStatement",
+    "EntitlementRun",
     "EuropeanCredential",
     "ExceptionEvent",
     "ExceptionRequest",
     "ExceptionRequestItem",
+    "Finding",
+    "FindingEvent",
     "GatewayToken",
     "HandMatch",
     "IdempotencyKey",

@@ -19,6 +19,8 @@ from records import (
     audit,
     credential_check,
     credential_state,
+    enrolment,
+    entitlement,
     learner_session,
     linkedin_connection,
     linkedin_share,
@@ -28,6 +30,7 @@ from records.completion import Completion, CompletionReport
 from records.credential import Credential
 from records.credential_check import CredentialCheck
 from records.credential_export import CredentialExport
+from records.enrolment import Enrolment
 from records.linkedin_connection import LinkedInConnection, Tokens
 from records.linkedin_share import LinkedInShare
 from records.payment import NOT_FINAL, Payment, PaymentEvent
@@ -75,6 +78,7 @@ def find(
             sa.exists().where(Payment.learner_id == learner_id),
             sa.exists().where(Credential.learner_id == learner_id),
             sa.exists().where(LinkedInConnection.learner_id == learner_id),
+            sa.exists().where(Enrolment.learner_id == learner_id),
         )
         if people or session.scalar(sa.select(is_known)):
             return Subject(people[0] if people else None, learner_id)
@@ -96,6 +100,8 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         "payments": _payments(session, subject.learner_id),
         "credentials": _credentials(session, subject.learner_id),
         "linkedin": _linkedin(session, subject.learner_id),
+        "enrolments": _enrolments(session, subject.learner_id),
+        "differences": _differences(session, subject.learner_id),
         "checks_of_credentials": [],
         "who_saw_it": [],
     }
@@ -131,6 +137,8 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
         tokens = linkedin_connection.disconnect(session, subject.learner_id)
         learner_session.forget(session, subject.learner_id)
         credentials = credential_state.withdraw(session, subject.learner_id, source=by).credentials
+        enrolment.forget(session, subject.learner_id)
+        entitlement.forget(session, subject.learner_id, by=by)
     payments, kept = _erase_payments(session, subject.learner_id)
     return Erased(completions, credentials, payments, kept, tokens)
 
@@ -263,6 +271,43 @@ def _linkedin(session: Session, learner_id: str | None) -> dict[str, Any] | None
             for export in [session.get(CredentialExport, (one.credential_id, linkedin_share.TARGET))]
         ],
     }
+
+
+def _enrolments(session: Session, learner_id: str | None) -> list[dict[str, Any]]:
+    if learner_id is None:
+        return []
+    return [
+        {
+            "program_code": one.program_code,
+            "state": one.state,
+            "is_free": one.is_free,
+            "payment_id": str(one.payment_id) if one.payment_id else None,
+            "told": [
+                {"state": said.state, "occurred_at": _iso(said.occurred_at), "told_at": _iso(said.told_at)}
+                for said in told
+            ],
+        }
+        for one, told in enrolment.of_learner(session, learner_id)
+    ]
+
+
+def _differences(session: Session, learner_id: str | None) -> list[dict[str, Any]]:
+    """What the nightly look has found of the learner."""
+    if learner_id is None:
+        return []
+    return [
+        {
+            "program_code": one.program_code,
+            "class": one.class_,
+            "state": one.state,
+            "since": _iso(one.since),
+            "history": [
+                {"at": _iso(event.at), "to_state": event.to_state, "reason": event.reason}
+                for event in entitlement.history(session, one.id)
+            ],
+        }
+        for one in entitlement.of_learner(session, learner_id)
+    ]
 
 
 def _payments(session: Session, learner_id: str | None) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ line. Every page works without a script; htmx only saves loading a whole page wh
 
 from fastapi import APIRouter, FastAPI
 
-from api.console import approvals, credentials, exceptions, payments, signing_in, start
+from api.console import approvals, credentials, exceptions, learners, payments, signing_in, start
 from api.console.visitor import install as install_visitor
 
 router = APIRouter(include_in_schema=False)
-for _part in (signing_in, start, exceptions, approvals, payments, credentials):
+for _part in (signing_in, start, exceptions, approvals, payments, learners, credentials):
     router.include_router(_part.router, prefix="/console")
 
 

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.console.filters import rupiah_typed
 from api.console.forms import Filled, NotTaken, shown_with, taken
+from api.console.learners import LEARNERS, learner_address
 from api.console.visitor import Form, Sent, Turned, Visitor, shown, visiting
 from checkout import refund as asking
 from checkout.create import Refusal
@@ -122,6 +123,7 @@ def _page(visitor: Visitor, payment_id: UUID, filled: Filled) -> HTMLResponse:
             given=given,
             left_minor=refund_room.left_minor(session, found),
             why_not=_why_not(session, found),
+            learner=learner_address(found.learner_id) if found.learner_id and visitor.may(LEARNERS) else None,
             limit_minor=settings().refund_approval_above * MINOR_PER_UNIT,
             refund_key=filled.sent.text("refund_key") or f"console-{secrets.token_hex(8)}",
             longest_reason=LONGEST_REASON,

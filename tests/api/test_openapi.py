@@ -48,6 +48,8 @@ IDS = {
     "settle_completion_report",
     "find_person", "read_person", "read_person_audit", "reveal_person", "export_person", "erase_person",
     "breach_report",
+    "tell_enrolments", "tell_enrolments_sheet", "read_learner_timeline",
+    "list_findings", "read_finding", "explain_finding", "newest_entitlement_run",
     "healthz", "readyz", "metrics",
 }  # fmt: skip
 each_operation = pytest.mark.parametrize("name", OPERATIONS)

@@ -84,6 +84,9 @@ def config(cases: int, **more: Any) -> schemathesis.Config:
                         "export_person",
                         "erase_person",
                         "breach_report",
+                        "tell_enrolments",
+                        "tell_enrolments_sheet",
+                        "explain_finding",
                     )
                 ),
                 {  # that a message is signed and of one gateway's form is beyond the description

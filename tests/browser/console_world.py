@@ -2,12 +2,18 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import learner_world
+import sqlalchemy as sa
 from api_world import Paid, reconcile, save
 
+from api.console.learners import learner_address
 from common import clock, money
-from records import payout_run, payout_sums
-from records.db import unit_of_work
+from records import entitlement_look, payout_run, payout_sums, process
+from records.db import connection, unit_of_work
+from records.entitlement import PROCESS, Finding
+from records.entitlement_look import Rules
 from tasks import bank_statements
 
 
@@ -65,3 +71,24 @@ def _day(folder: Path, gateway: str, ago: int) -> None:
         lines.append(Paid(f"{mark}-777", 1_480_000, 14, gateway=gateway, day=day).line())
         lines.append(unpaid.line())
     reconcile(folder, lines, day=day, gateway=gateway)
+
+
+def a_learner() -> tuple[str, str]:
+    """A learner who completed a program whose money went back; where they and what differs are shown."""
+    learner, code = "learner-4711", "LPK-2024-001"
+    learner_world.registered(code, "SIPLATIH-2024-001234")
+    payment = learner_world.paid(
+        "INV-2024-004799", learner, code, status="refunded", refunded_minor=15_000_000
+    )
+    learner_world.given_back(payment, 150_000)
+    learner_world.told(learner, code, "enrolled", 29)
+    learner_world.told(learner, code, "completed", 20)
+    learner_world.reported(learner, code, "CERT-2024-004711")
+    no_grace = Rules(*[timedelta(0)] * 4)
+    with unit_of_work() as session:
+        run, _ = process.request(session, PROCESS, uuid4().hex, {})
+    with connection() as db:
+        assert entitlement_look.take(db, run.id, no_grace, clock.now() + timedelta(seconds=1))
+    with unit_of_work() as session:
+        found = session.scalars(sa.select(Finding.id).filter_by(class_="reported_without_payment")).one()
+    return learner_address(learner), f"/console/learners/findings/{found}"

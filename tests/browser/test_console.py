@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from at_work import at_work
 from chromium import needs_chromium, picture
-from console_world import a_week
+from console_world import a_learner, a_week
 from refund_desk import Desk, rows, worked
 from till import an_invoice, wait_until
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = needs_chromium
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-OFFICER = ["exceptions:write", "refunds:write", "approvals:write"]
+OFFICER = ["exceptions:write", "refunds:write", "approvals:write", "learners:read"]
 
 
 @dataclass
@@ -183,6 +183,22 @@ def test_an_exception_is_ended_by_keyboard_alone(console: Console, page: "Page",
     assert "A discount of that day; FIN-118" in page.inner_text(".story")
 
 
+def test_a_learner_is_found_and_a_difference_explained_by_keyboard(console: Console, page: "Page") -> None:
+    a_learner()
+    console.sign_in(page, "rina", "/console/learners")
+    page.get_by_label("Find a learner").focus()
+    page.keyboard.insert_text("learner-4711")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Welding, level II").wait_for()
+    assert page.locator(".stage h3").count() == 7
+    page.get_by_role("link", name="Reported without payment").press("Enter")
+    page.get_by_label("Why it is right as it is").focus()
+    page.keyboard.insert_text("Pays by invoice; FIN-118")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("Explained. It stays so").wait_for()
+
+
 def test_everything_works_without_javascript(console: Console, browser: "Browser") -> None:
     with browser.new_context(base_url=console.address, java_script_enabled=False) as window:
         page = window.new_page()
@@ -214,6 +230,7 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
     look_for_barriers("sign-in")
     console.sign_in(page, "rina")
     _, question = asked_for(console, page)
+    learner, finding = a_learner()
     page.goto("/reconciliations/")
     statement = page.locator("table.list tbody a").first.get_attribute("href") or ""
     seen = {
@@ -229,6 +246,10 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
         "approval": question,
         "payments": "/console/payments",
         "payment": f"/console/payments/{console.desk.paid()['payment_id']}",
+        "learners": "/console/learners",
+        "learner-not-found": "/console/learners?find=nobody",
+        "learner": learner,
+        "finding": finding,
         "nothing": "/console/exceptions/99999999",
         "statements": "/reconciliations/",
         "statement": statement,
@@ -242,7 +263,7 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
         look_for_barriers(name)
         page.set_viewport_size({"width": 360, "height": 740})
         widths[name] = wide(page)
-        if name in ("start", "exception", "approval"):
+        if name in ("start", "exception", "approval", "learner"):
             look_for_barriers(f"{name} on a phone")
             page.goto(path)
             picture(page, f"console-{name}-phone", tmp_path)
@@ -250,7 +271,7 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
     found = [f"{name}: {one.generate_report()}" for name, one in barriers.items() if one.violations_count]
     assert not found, "\n".join(found)
     page.set_viewport_size({"width": 1280, "height": 1100})
-    for name, path in (("start", "/console"), ("payout", seen["payout"])):
+    for name, path in (("start", "/console"), ("payout", seen["payout"]), ("learner", learner)):
         page.goto(path)
         picture(page, f"console-{name}", tmp_path)
     page.emulate_media(color_scheme="dark")

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 
 # Only hashes of what browsers hold. member_hash: keyed, of LinkedIn's own name of the member.
 UPGRADE = """

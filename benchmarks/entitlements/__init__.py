@@ -1,0 +1,1 @@
+"""How long it takes to take on enrolments, and to look at every learner's programs."""
