@@ -34,8 +34,10 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def network(  # noqa: F811 # the fixture, not the import
-    sandbox: str, at: httpx.Client, monkeypatch: pytest.MonkeyPatch
+def network(
+    sandbox: str,
+    at: httpx.Client,  # noqa: F811  # the fixture
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Network]:
     """LinkedIn with empty books; our settings point to it."""
     from common.settings import settings
