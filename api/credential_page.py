@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import segno
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api import public_pages
@@ -33,8 +33,8 @@ from records.db import unit_of_work
 
 router = APIRouter(include_in_schema=False)
 CredentialId = Annotated[UUID, Path()]
-Lang = Annotated[str | None, Query(max_length=8)]
 _REVALIDATED = "no-cache"  # kept, and asked for each time
+_NOT_LISTED = {"X-Robots-Tag": "noindex"}
 _STAMPED = ("expired", "suspended", "revoked")
 
 
@@ -49,8 +49,6 @@ def page_of(credential_id: UUID, request: Request) -> Response:
     )
     status = 410 if shown.state == "withdrawn" else 200
     headers = {"Vary": "Accept, Accept-Language", "Content-Language": here.language}
-    if status == 410 or not settings().badges.may_be_indexed:
-        headers["X-Robots-Tag"] = "noindex"
     return _kept(request, body.encode(), "text/html; charset=utf-8", headers, status)
 
 
@@ -76,7 +74,6 @@ def _written(
         issuer=name,
         issuer_url=url,
         address=address,
-        host=urlsplit(address).netloc,
         banner=_banner(shown, say, language, today, name),
         sharing=unturned(
             (say["share_named"] if shown.name else say["share"]).format(
@@ -151,7 +148,7 @@ def _qr(address: str) -> bytes:
 
 
 @router.get("/credentials/{credential_id:uuid}/card.png")
-def card_png(credential_id: CredentialId, request: Request, lang: Lang = None) -> Response:
+def card_png(credential_id: CredentialId, request: Request) -> Response:
     """The card that networks show beside a link. They keep it for days: it calls nothing valid."""
     here = public_pages.of(request)
     shown = public.read(credential_id)
@@ -173,7 +170,7 @@ def card_png(credential_id: CredentialId, request: Request, lang: Lang = None) -
 
 
 @router.get("/credentials/{credential_id:uuid}/certificate.pdf")
-def certificate_pdf(credential_id: CredentialId, request: Request, lang: Lang = None) -> Response:
+def certificate_pdf(credential_id: CredentialId, request: Request) -> Response:
     """The certificate, where the holder agreed to show the name and it was made."""
     here = public_pages.of(request)
     shown = public.read(credential_id)
@@ -181,7 +178,7 @@ def certificate_pdf(credential_id: CredentialId, request: Request, lang: Lang = 
     if made is None:
         return here.problem(404, "not_found")
     name = f'inline; filename="certificate-{credential_id}-{here.language}.pdf"'
-    return Response(made, media_type="application/pdf", headers={"Content-Disposition": name})
+    return Response(made, media_type="application/pdf", headers=_NOT_LISTED | {"Content-Disposition": name})
 
 
 @router.get("/credentials/{credential_id:uuid}/europass.json")
@@ -191,8 +188,9 @@ def europass_json(credential_id: CredentialId, request: Request) -> Response:
     kept = european.document(credential_id) if shown is not None and shown.has_files else None
     if kept is None:
         return public_pages.of(request).problem(404, "not_found")
-    name = {"Content-Disposition": f'attachment; filename="europass-{credential_id}.json"'}
-    return Response(kept.document(), media_type="application/json", headers=name)
+    name = f'attachment; filename="europass-{credential_id}.json"'
+    headers = _NOT_LISTED | {"Content-Disposition": name}
+    return Response(kept.document(), media_type="application/json", headers=headers)
 
 
 def _kept(
@@ -207,6 +205,8 @@ def _kept(
     named = key.encode() if callable(body) else body
     etag = f'"{hashlib.sha256(named).hexdigest()[:32]}"'
     said = {"ETag": etag, "Cache-Control": _REVALIDATED} | (headers or {})
+    if status == 410 or not settings().badges.may_be_indexed:
+        said |= _NOT_LISTED
     if etag in request.headers.get("if-none-match", "") and status == 200:
         return Response(status_code=304, headers=said)
     return Response(body() if callable(body) else body, status, said, media_type)

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
 
 import httpx
 import pytest
 from chromium import needs_chromium, picture
+from registry import exported
 from served import address, at  # noqa: F401  # fixtures
 from test_credentials_api import TOLD, made
 
@@ -217,7 +219,11 @@ def test_a_credential_is_revoked_in_the_console(
     tmp_path: Path,
 ) -> None:
     one = a_learner(at, "CERT-2026-001237")
+    assert exported(UUID(one["process_id"])) == 1
     a_learner(at, "CERT-2026-001238")
+    why = {"reason": "Being looked at"}
+    at.post(f"/api/v1/credentials/{one['credential_id']}/suspend", json=why).raise_for_status()
+    at.post(f"/api/v1/credentials/{one['credential_id']}/restore").raise_for_status()
     with unit_of_work() as session:
         key = clients.create(session, "dewi", ["credentials:write"])[1].text
     page, found = window(), dict[str, str]()
