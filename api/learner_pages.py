@@ -113,7 +113,10 @@ def share_new(visitor: Present, sent: Sent) -> Response:
         found = linkedin_connection.of_learner(session, visitor.learner.learner_id, lock=True)
         if found is None:
             return to_page("not_connected")
-        found.shares_new = sent.text("on") == "yes"
+        if sent.text("on") == "yes":
+            found.share_new()
+        else:
+            found.shares_new_since = None
     return to_page("changed")
 
 
@@ -147,7 +150,8 @@ def _account(session: Session, visitor: Visitor, language: Language) -> Account:
     if found is None:
         return Account("not_connected", "", can_share=False, shares_new=False)
     until = _day(language, found.expires_at.astimezone(clock.JAKARTA).date())
-    return Account(found.state_now(), until, SHARE in found.scopes, found.shares_new)
+    shares_new = found.shares_new_since is not None
+    return Account(found.state_now(), until, SHARE in found.scopes, shares_new)
 
 
 def _certificates(

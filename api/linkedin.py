@@ -209,6 +209,6 @@ def _shown(session: Session, learner_id: str) -> LinkedInConnectionShown:
         state=state,
         since=found.state_since if state == found.state else found.expires_at,
         can_share=state == "connected" and SHARE in found.scopes,
-        share_new=found.shares_new,
+        share_new=found.shares_new_since is not None,
         expires_at=found.expires_at,
     )

@@ -144,7 +144,7 @@ def _prepared(session: Session, credential_id: UUID, outcomes: Outcomes) -> Step
     row = session.get_one(CredentialExport, (credential_id, TARGET))
     share = session.get(LinkedInShare, credential_id)
     found = linkedin_connection.of_learner(session, one.learner_id)
-    if share is None and (found is None or not found.shares_new):
+    if share is None and (found is None or not found.shares(one.created_at)):
         return ends("refused", NO_CONSENT)
     if found is None:
         return ends("needs_attention", NOT_CONNECTED)

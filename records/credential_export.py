@@ -81,7 +81,7 @@ def queue(
 _WANTED = """FROM credentials c CROSS JOIN unnest(CAST(:targets AS text[])) target
     WHERE c.id = ANY(:ids) AND c.state <> 'revoked'"""
 _BY_ITSELF = f"""{_WANTED} AND (target.target <> 'linkedin' OR EXISTS (SELECT FROM linkedin_connections l
-        WHERE l.learner_id = c.learner_id AND l.shares_new))"""
+        WHERE l.learner_id = c.learner_id AND c.created_at >= l.shares_new_since))"""
 _ANYTHING_NEW = sa.text(
     f"""SELECT EXISTS (SELECT {_BY_ITSELF} AND NOT EXISTS (
         SELECT FROM credential_exports e WHERE e.credential_id = c.id AND e.target = target.target))"""  # noqa: S608

@@ -36,7 +36,7 @@ class Tokens:
 
 class LinkedInConnection(Base):
     """One learner's account. client_id: the platform that connected it, which hears of its end.
-    shares_new: the learner agreed that new credentials are shared without being asked again."""
+    shares_new_since: the learner agreed then that credentials made from then on are shared unasked."""
 
     __tablename__ = "linkedin_connections"
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=sa.text("uuidv7()"))
@@ -48,13 +48,21 @@ class LinkedInConnection(Base):
     expires_at: Mapped[datetime] = mapped_column(_TIME)
     state: Mapped[str] = mapped_column(sa.Text, server_default="connected")
     state_since: Mapped[datetime] = mapped_column(_TIME, server_default=sa.text("now()"))
-    shares_new: Mapped[bool] = mapped_column(server_default=sa.false())
+    shares_new_since: Mapped[datetime | None] = mapped_column(_TIME)
     connected_at: Mapped[datetime] = mapped_column(_TIME, server_default=sa.text("now()"))
 
     def opened(self) -> Tokens:
         """The tokens; in no log, no error and no answer."""
         kept = unseal_json(self.tokens)
         return Tokens(kept["member"], kept["access"], kept.get("refresh"))
+
+    def share_new(self) -> None:
+        """The learner agrees, once, that credentials made from now on are shared unasked."""
+        self.shares_new_since = self.shares_new_since or clock.now()
+
+    def shares(self, made_at: datetime) -> bool:
+        """Whether the learner agreed, without being asked again, to share what was made at that time."""
+        return self.shares_new_since is not None and made_at >= self.shares_new_since
 
     def state_now(self) -> State:
         """Whether calls can be made: a token that has ended needs the learner, unless it can be renewed."""
@@ -89,14 +97,16 @@ def connect(
         raise TakenByAnother
     found = of_learner(session, learner.learner_id, lock=True)
     if found is None:
-        found = LinkedInConnection(learner_id=learner.learner_id, shares_new=False)
+        found = LinkedInConnection(learner_id=learner.learner_id)
         session.add(found)
         replaced = None
     else:
         before = found.opened()
         replaced = before if before.member != tokens.member else None
-    is_same = replaced is None
-    found.shares_new = shares_new or (is_same and found.shares_new)
+    if replaced is not None:
+        found.shares_new_since = None  # it was said for the other account
+    if shares_new:
+        found.share_new()
     found.client_id, found.member_hash = learner.client_id, hashed
     found.connected_at = clock.now()
     _keep(found, tokens, scopes, expires_at)

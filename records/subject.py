@@ -257,7 +257,7 @@ def _linkedin(session: Session, learner_id: str | None) -> dict[str, Any] | None
         "scopes": found.scopes if found else [],
         "connected_at": _iso(found.connected_at) if found else None,
         "expires_at": _iso(found.expires_at) if found else None,
-        "shares_new": found.shares_new if found else False,
+        "shares_new_since": _iso(found.shares_new_since) if found else None,
         "shares": [
             {
                 "credential_id": str(one.credential_id),

@@ -19,7 +19,7 @@ CREATE TABLE linkedin_connections (
     state text NOT NULL DEFAULT 'connected'
         CONSTRAINT linkedin_connection_state_known CHECK (state IN ('connected', 'needs_reconnect')),
     state_since timestamptz NOT NULL DEFAULT now(),
-    shares_new boolean NOT NULL DEFAULT false,
+    shares_new_since timestamptz,
     connected_at timestamptz NOT NULL DEFAULT now()
 );
 
