@@ -43,7 +43,6 @@ def listed(visitor: Reader, request: Request, find: str = "") -> Response:
         values = {
             "run": entitlement.newest_run(session),
             "count": entitlement.count(session, which),
-            "by_class": entitlement.open_of(session),
         }
     chosen = {"class": class_, "state": "all" if is_all else state or "open"}
     page = found[:PER_PAGE]

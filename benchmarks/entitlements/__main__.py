@@ -16,7 +16,7 @@ from common import clock
 from common.settings import settings
 from jembatan.stack import database
 from records import enrolment, entitlement_look, process
-from records.db import connection, unit_of_work
+from records.db import connection, unit_of_work, upgrade
 from records.enrolment import Statement
 from records.entitlement import CLASSES, PROCESS, EntitlementRun
 from records.entitlement_look import Rules
@@ -75,8 +75,9 @@ def main() -> int:
         with database(Path(folder)) as url:
             os.environ["JEMBATAN_DATABASE_URL"] = url
             settings.cache_clear()
+            upgrade(url)
             machine_is = machine.describe(url, ("psycopg", "sqlalchemy"))
-            told, wrong = _measured_telling(), ""
+            told = _measured_telling()
             with connection() as db:
                 for statement in (PAYMENTS, REFUNDS, CLASSES_TOLD):
                     db.execute(statement.encode())
