@@ -43,7 +43,7 @@ def doctor() -> None:
             ("PostgreSQL 18 or later", str(version), int(version or 0) >= 180_000),
             ("local stack", "runs" if parts.api_url else "not running (start it with `jembatan up`)", True),
         ]
-        if settings().linkedin.client_id:
+        if settings().linkedin.client_id and settings().env == "production":
             old = linkedin.version_fault()
             rows.append(("LinkedIn's version", old or settings().linkedin.version, old is None))
         for state, hint in (
