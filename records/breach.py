@@ -11,7 +11,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.tables import neutral
+from common.cells import neutral
 
 # The audit has every act on a person's data. A payment's learner goes to its gateway when it is created; a
 # credential may be checked of somebody of whom we have no more than the question.
