@@ -189,7 +189,9 @@ def _books_are(sandbox: httpx.Client, codes: list[str]) -> None:
 
 def _registered() -> int:
     with connection() as db:
-        row = db.execute("SELECT count(*) FROM process_runs WHERE state = 'succeeded'").fetchone()
+        row = db.execute(
+            "SELECT count(*) FROM process_runs WHERE process = 'register-program' AND state = 'succeeded'"
+        ).fetchone()
     return int(row[0]) if row else 0
 
 
