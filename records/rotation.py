@@ -29,6 +29,7 @@ UNSEALED = frozenset(
         ("idempotency_keys", "fingerprint"),
         ("notifications", "event"),
         ("payments", "fingerprint"),
+        ("personal_data_audit", "learner_hash"),
         ("persons", "nik_hash"),
         ("program_versions", "fingerprint"),
         ("status_lists", "places"),

@@ -85,11 +85,16 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         "checks_of_credentials": [],
         "who_saw_it": [],
     }
+    told = {"by": by, "recipient": by, "reason": why, "origin": origin}
+    if subject.who is None and subject.learner_id is not None:
+        fields = ["credentials", "payments"]
+        audit.note_learner(session, subject.learner_id, "exported", fields, **told)
+    if subject.learner_id is not None:
+        lines = audit.of_learner(session, subject.learner_id)
+        found["who_saw_it"] = [audit.resource(line) for line in lines]
     if subject.who is not None:
         fields = ["nik", "full_name", "completions", "credentials", "payments"]
-        audit.note(
-            session, [subject.who.id], "exported", fields, by=by, recipient=by, reason=why, origin=origin
-        )
+        audit.note(session, [subject.who.id], "exported", fields, **told)
         identity = person.identity(subject.who)
         found["person"] = {
             "person_id": str(subject.who.id),
@@ -100,7 +105,8 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         }
         found["completions"] = _completions(session, subject.who.id)
         found["checks_of_credentials"] = _checks(session, subject.who)
-        found["who_saw_it"] = [audit.resource(line) for line in audit.of_person(session, subject.who.id)]
+        lines = audit.of_person(session, subject.who.id)
+        found["who_saw_it"] += [audit.resource(line) for line in lines]
     return found
 
 
@@ -116,6 +122,10 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
     if subject.learner_id is not None:
         credentials = credential_state.withdraw(session, subject.learner_id, source=by).credentials
     payments, kept = _erase_payments(session, subject.learner_id)
+    if subject.who is None and subject.learner_id is not None:
+        fields = ["learner_id", "credentials", "payments"]
+        told = {"by": by, "recipient": "nobody", "reason": why, "origin": origin}
+        audit.note_learner(session, subject.learner_id, "erased", fields, **told)
     return Erased(completions, credentials, payments, kept)
 
 
