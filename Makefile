@@ -40,6 +40,7 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.exceptions
 	.venv-bench/bin/python -m benchmarks.refunds
 	.venv-bench/bin/python -m benchmarks.completions
+	.venv-bench/bin/python -m benchmarks.siplatih
 	.venv-bench/bin/python -m benchmarks.credentials
 	.venv-bench/bin/python -m benchmarks.europass
 	.venv-bench/bin/python -m benchmarks.entitlements

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from common.cells import neutral
 from common.clock import JAKARTA
 from common.money import plain
-from common.tables import neutral
 from records.db import unit_of_work
 from records.exceptions import ExceptionEvent, ReconciliationException
 

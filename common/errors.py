@@ -55,6 +55,10 @@ class Ambiguous(ProviderError):
     """Sent, and the answer was lost: it may have happened. Ask the status, never send blindly."""
 
 
+class NothingReported(Exception):
+    """The report has no lines though the ledger has items of that day in scope."""
+
+
 class UnusableFile(Exception):
     """A file that cannot be worked as a whole; says where, why and what was seen.
 

@@ -64,6 +64,11 @@ def masked(text: str) -> str:
     return "*" * min(len(text), 20)
 
 
+def masked_within(text: str) -> str:
+    """A text, as the name of a file, in which every number of 16 digits is shown as a NIK may be."""
+    return _WHOLE.sub(lambda found: masked(found[0]), text)
+
+
 def _wrong_date(day: int, month: int, year: int) -> str | None:
     """29 February stands where 19YY or 20YY is a leap year: every fourth, as 2000 is one too."""
     if not 1 <= month <= 12:

@@ -20,6 +20,14 @@ from common.services import SANDBOX_MARK, Europass, LinkedIn, Service, Siplatih
 SANDBOX_HOSTS = ("sandbox", "merchants.sbx.midtrans.com", "dev.nicepay.co.id", "byte-stack.net")
 
 
+class Keep(BaseModel):
+    """For how many days something is kept that is of no use for ever."""
+
+    events: int = Field(default=90, ge=7, description="events, once delivered or given up")
+    keys: int = Field(default=400, ge=30, description="idempotency keys of requests")
+    answers: int = Field(default=1825, ge=30, description="the register's sealed answers: the receipts")
+
+
 class FeePlan(BaseModel):
     """What the gateway keeps of one payment: `percent` % plus `fixed` rupiah, half up to whole rupiah."""
 
@@ -190,6 +198,7 @@ class Settings(BaseSettings):
     )
     badges: Badges = Badges()
     entitlements: Entitlements = Entitlements()
+    keep: Keep = Keep()
 
     gopay: Midtrans = Midtrans(fee=_plan("2.0"))
     ovo: Snap = Snap(fee=_plan("1.5"), profile="doku")

@@ -38,14 +38,6 @@ SEEN = 80
 Encoding = Literal["auto", "utf-8", "latin-1"]
 
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-
-
-def neutral(text: str) -> str:
-    """Text for an export: a cell that a spreadsheet could take for a formula gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
 @dataclass(frozen=True)
 class RejectedLine:
     """A line whose shape is wrong: it has other than the header's number of columns."""

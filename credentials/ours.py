@@ -1,7 +1,5 @@
 """Ourselves as an issuer: our DID, the keys that sign now, and every key that ever did."""
 
-import os
-import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from providers.open_badges.document import Issuer
 from providers.open_badges.keys import Alg, Keys
 from providers.open_badges.signing import Signer
 from records import signing_key
+from records.sealed import made_once
 
 _OWN_FILE = "signing.pem"
 
@@ -73,23 +72,14 @@ def _own_keys(path: str) -> str:
     """The home's own pair, made on first use: in the sandbox only, production names its keys."""
     if settings().env != "sandbox":
         raise BadInput("JEMBATAN_SIGNING_KEYS is not set: production signs badges with keys of its own")
-    file = Path(path)
-    if not file.exists():
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as made:
-            for key in (rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()):
-                made.write(
-                    key.private_bytes(
-                        serialization.Encoding.PEM,
-                        serialization.PrivateFormat.PKCS8,
-                        serialization.NoEncryption(),
-                    )
-                )
-        try:
-            os.link(unfinished, file)  # whoever comes first wins, whole or not at all
-        except FileExistsError:
-            pass
-        finally:
-            unfinished.unlink()
-    return file.read_text(encoding="ascii")
+    return made_once(Path(path), _new_pair)
+
+
+def _new_pair() -> bytes:
+    made = (rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate())
+    return b"".join(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        for key in made
+    )

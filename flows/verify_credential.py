@@ -22,7 +22,7 @@ def verify_credential(check_id: UUID | None = None, processes: list[UUID] | None
         processes: Filled in by Jembatan where it hands over checks that were asked for. Leave it empty.
     """
     try:
-        with checks_to_make(check_id, processes) as runs:
-            return end(ask(runs))
+        with checks_to_make(check_id, processes) as run_ids:
+            return end(ask(run_ids))
     except Ended as ended:
         return ended.state

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from checkout.gateways import SharedTokens
+from checkout.shared_tokens import SharedTokens
 from common.errors import Ambiguous, AuthFailed, BadInput, RateLimited, Rejected, Transient
 from common.services import Siplatih as Section
 from common.settings import settings

@@ -171,6 +171,15 @@ def _adopted(turn: Turn, found: Sequence[Registration], *, was_sent: bool = Fals
         if one.lpk_registration_number == turn.lpk
         and program.name_key(one.program_name or "") == program.name_key(turn.name)
     ]
+    if not fitting and any(None in (one.lpk_registration_number, one.program_name) for one in found):
+        sentence = (
+            "The register has this code and does not show whose it is. Ask the ministry whether it is ours; "
+            "then say so: `jembatan programs registered` or `send-again`"
+        )
+        status: Status = "conflict" if was_sent else "unknown"
+        return for_a_person(
+            turn, status, "cannot-be-told", sentence, outstanding=not was_sent, was_sent=was_sent
+        )
     if len(fitting) != 1:
         sentence = (
             "The register has this code for another LPK or under another name: a conflict. Correct the code, "

@@ -9,6 +9,7 @@ from typing import Any
 from common import clock, money
 
 _TWO_DECIMALS = re.compile(r"[0-9]{1,17}\.[0-9]{2}")
+_WHOLE = re.compile(r"[0-9]{1,9}")
 _EPOCH_MILLISECONDS = re.compile(r"[0-9]{12,14}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEARS = range(2000, 2200)  # a time outside is a slip, and some of it no database takes
@@ -57,6 +58,13 @@ def word(value: Any, longest: int = LONGEST_WORD) -> str | None:
     except UnicodeEncodeError:
         return None
     return value
+
+
+def whole(value: Any) -> int | None:
+    """A whole number from 0 on, as number or text."""
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return None
+    return int(value) if _WHOLE.fullmatch(str(value)) else None
 
 
 def minor(value: Any) -> int | None:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common.errors import BadInput
 from records.db import Base
+from records.sealed import keyed_hash
 
 Act = Literal["found", "revealed", "exported", "sent", "erased"]
 LONGEST_REASON = 255
@@ -29,7 +30,8 @@ class AuditLine(Base):
     __tablename__ = "personal_data_audit"
     id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(always=True), primary_key=True)
     at: Mapped[datetime] = mapped_column(TIMESTAMP(timezone=True), server_default=sa.text("now()"))
-    person_id: Mapped[UUID] = mapped_column(sa.ForeignKey("persons.id"))
+    person_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("persons.id"))
+    learner_hash: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
     act: Mapped[str] = mapped_column(sa.Text)
     fields: Mapped[list[str]] = mapped_column(ARRAY(sa.Text))
     by: Mapped[str] = mapped_column(sa.Text)
@@ -69,6 +71,42 @@ def note(
             "origin": origin,
         },
     )
+
+
+def note_learner(
+    session: Session,
+    learner_id: str,
+    act: Act,
+    fields: Sequence[str],
+    *,
+    by: str,
+    recipient: str,
+    reason: str,
+    origin: str,
+) -> None:
+    """The same for a learner of whom we know no NIK: by a keyed hash, as the id would outlive its erasure."""
+    session.add(
+        AuditLine(
+            learner_hash=_of_learner(learner_id),
+            act=act,
+            fields=list(fields),
+            by=by,
+            recipient=recipient,
+            reason=reason,
+            origin=origin,
+        )
+    )
+    session.flush()
+
+
+def of_learner(session: Session, learner_id: str) -> list[AuditLine]:
+    """What happened to a learner's data while we knew no NIK of theirs, oldest first."""
+    mine = sa.select(AuditLine).filter_by(learner_hash=_of_learner(learner_id))
+    return list(session.scalars(mine.order_by(AuditLine.id)))
+
+
+def _of_learner(learner_id: str) -> bytes:
+    return keyed_hash("learner", learner_id.encode(), key="persons")
 
 
 def of_person(session: Session, person_id: UUID) -> list[AuditLine]:

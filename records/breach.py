@@ -11,13 +11,14 @@ from typing import IO, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from common.tables import neutral
+from common.cells import neutral
 
 # The audit has every act on a person's data. A payment's learner goes to its gateway when it is created; a
 # credential may be checked of somebody of whom we have no more than the question.
 _GROUPS = sa.text(
-    """SELECT act, recipient, by, origin, fields, count(DISTINCT person_id) AS persons, count(*) AS lines,
-           min(at) AS first_at, max(at) AS last_at
+    """SELECT act, recipient, by, origin, fields,
+           count(DISTINCT coalesce(person_id::text, encode(learner_hash, 'hex'))) AS persons,
+           count(*) AS lines, min(at) AS first_at, max(at) AS last_at
        FROM personal_data_audit WHERE at >= :since AND at < :until
        GROUP BY act, recipient, by, origin, fields
      UNION ALL
@@ -36,11 +37,12 @@ _GROUPS = sa.text(
 )
 _LINES = sa.text(
     """SELECT a.at, a.person_id, p.learner_id, a.act, a.fields, a.by, a.recipient, a.reason, a.origin
-       FROM personal_data_audit a JOIN persons p ON p.id = a.person_id
+       FROM personal_data_audit a LEFT JOIN persons p ON p.id = a.person_id
        WHERE a.at >= :since AND a.at < :until ORDER BY a.id"""
 )
 _PERSONS = sa.text(
-    "SELECT count(DISTINCT person_id) FROM personal_data_audit WHERE at >= :since AND at < :until"
+    """SELECT count(DISTINCT coalesce(person_id::text, encode(learner_hash, 'hex')))
+       FROM personal_data_audit WHERE at >= :since AND at < :until"""
 )
 LINE = ("at", "person_id", "learner_id", "act", "fields", "by", "recipient", "reason", "origin")
 
@@ -71,7 +73,7 @@ def lines(session: Session, since: datetime, until: datetime) -> Iterator[list[s
     for one in found:
         yield [
             _iso(one.at),
-            str(one.person_id),
+            str(one.person_id or ""),
             one.learner_id or "",
             one.act,
             " ".join(one.fields),

@@ -27,8 +27,8 @@ _PAYER_MAY_BE_AT_IT = timedelta(hours=2)
 
 
 class IdempotencyKey(Base):
-    """A key that a client gave to one request, for good. answer: kept where what the request did does not
-    tell it."""
+    """A key that a client gave to one request; kept as long as `records.retention` says. answer: kept where
+    what the request did does not tell it."""
 
     __tablename__ = "idempotency_keys"
     client_id: Mapped[UUID] = mapped_column(sa.ForeignKey("clients.id"), primary_key=True)

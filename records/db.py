@@ -5,18 +5,19 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from common.errors import NotReachable
 from common.settings import settings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 TRUSTED_SECONDS = 0.5  # that long an idle connection is not asked whether it still lives
@@ -134,20 +135,27 @@ def connection() -> Iterator[psycopg.Connection]:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the schema of that database to `revision`; safe when several start at once."""
+    from alembic import command  # not above: a flow run needs none of it and starts that much sooner
+
     with engine(url).connect() as held:
         held.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": _UPGRADE_LOCK})
         try:
-            config = Config()
-            config.set_main_option("script_location", str(MIGRATIONS))
-            config.attributes["engine"] = engine(url)
-            command.upgrade(config, revision)
+            command.upgrade(_config(url), revision)
         finally:
             held.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": _UPGRADE_LOCK})
 
 
 def downgrade(url: str, revision: str) -> None:
     """Take the schema back to `revision` (`base` for nothing at all)."""
+    from alembic import command
+
+    command.downgrade(_config(url), revision)
+
+
+def _config(url: str) -> "Config":
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["engine"] = engine(url)
-    command.downgrade(config, revision)
+    return config

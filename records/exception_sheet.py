@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 from sqlalchemy.orm import Session
 
 from common import money
-from common.tables import Batch, columns_of, neutral, open_table
+from common.cells import neutral
+from common.tables import Batch, columns_of, open_table
 from records import exception_list, exception_requests, exception_work, hand_match, refund_charges
 from records.calendar import expected_by
 from records.exception_list import Filter, Order

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from common import clock
-from common.errors import Transient
+from common.errors import NothingReported, Transient
 from records import matching_exceptions
 from records import matching_sql as statements
 from records.classes import CLASSES, LEDGER_CLASSES, LINE_CLASSES
@@ -56,10 +56,6 @@ class Source:
             "rows": self.rows,
             "amount_minor": str(self.amount_minor),
         }
-
-
-class NothingReported(Exception):
-    """The report has no lines though the ledger has items of that day in scope."""
 
 
 @dataclass(frozen=True)

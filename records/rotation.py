@@ -33,6 +33,7 @@ UNSEALED = frozenset(
         ("linkedin_connections", "member_hash"),
         ("notifications", "event"),
         ("payments", "fingerprint"),
+        ("personal_data_audit", "learner_hash"),
         ("persons", "nik_hash"),
         ("program_versions", "fingerprint"),
         ("status_lists", "places"),

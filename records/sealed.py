@@ -14,6 +14,8 @@ import json
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -151,8 +153,12 @@ def _key_text() -> str:
     try:
         seen = os.stat(path)
     except OSError:
-        return secret_text(configured) if text else _made_key(Path(path))
+        return secret_text(configured) if text else made_once(Path(path), _first_key)
     return _read(path, seen.st_ino, seen.st_mtime_ns, seen.st_size)
+
+
+def _first_key() -> bytes:
+    return Fernet.generate_key() + b"\n"
 
 
 def _own_file() -> str:
@@ -186,16 +192,17 @@ def _split(text: str) -> list[str]:
     return text.replace(",", "\n").split()
 
 
-def _made_key(file: Path) -> str:
-    """The home's own first key, made on first use: in the sandbox only."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as made:
-        made.write(Fernet.generate_key() + b"\n")
-    try:
-        os.link(unfinished, file)  # whoever comes first wins, whole or not at all
-    except FileExistsError:
-        pass
-    finally:
-        unfinished.unlink()
+def made_once(file: Path, make: Callable[[], bytes]) -> str:
+    """The text of a key file that is only ours to read; `make` gives its content on first use. Whoever comes
+    first makes it for all, whole or not at all: in the sandbox only, production names its keys."""
+    if not file.exists():
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as made:
+            made.write(make())
+        try:
+            with suppress(FileExistsError):
+                os.link(unfinished, file)
+        finally:
+            unfinished.unlink()
     return file.read_text(encoding="ascii").strip()

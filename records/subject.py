@@ -105,11 +105,16 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         "checks_of_credentials": [],
         "who_saw_it": [],
     }
+    told = {"by": by, "recipient": by, "reason": why, "origin": origin}
+    if subject.who is None and subject.learner_id is not None:
+        fields = ["credentials", "payments"]
+        audit.note_learner(session, subject.learner_id, "exported", fields, **told)
+    if subject.learner_id is not None:
+        lines = audit.of_learner(session, subject.learner_id)
+        found["who_saw_it"] = [audit.resource(line) for line in lines]
     if subject.who is not None:
         fields = ["nik", "full_name", "completions", "credentials", "payments"]
-        audit.note(
-            session, [subject.who.id], "exported", fields, by=by, recipient=by, reason=why, origin=origin
-        )
+        audit.note(session, [subject.who.id], "exported", fields, **told)
         identity = person.identity(subject.who)
         found["person"] = {
             "person_id": str(subject.who.id),
@@ -120,7 +125,8 @@ def export(session: Session, subject: Subject, *, by: str, reason: str, origin: 
         }
         found["completions"] = _completions(session, subject.who.id)
         found["checks_of_credentials"] = _checks(session, subject.who)
-        found["who_saw_it"] = [audit.resource(line) for line in audit.of_person(session, subject.who.id)]
+        lines = audit.of_person(session, subject.who.id)
+        found["who_saw_it"] += [audit.resource(line) for line in lines]
     return found
 
 
@@ -140,6 +146,10 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
         enrolment.forget(session, subject.learner_id)
         entitlement.forget(session, subject.learner_id, by=by)
     payments, kept = _erase_payments(session, subject.learner_id)
+    if subject.who is None and subject.learner_id is not None:
+        fields = ["learner_id", "credentials", "payments", "enrolments", "linkedin"]
+        told = {"by": by, "recipient": "nobody", "reason": why, "origin": origin}
+        audit.note_learner(session, subject.learner_id, "erased", fields, **told)
     return Erased(completions, credentials, payments, kept, tokens)
 
 

@@ -15,8 +15,8 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common import clock
+from common.cells import neutral
 from common.errors import BadInput
-from common.tables import neutral
 from credentials import asking, exports
 from credentials.asking import Wish
 from records import credential_export, process

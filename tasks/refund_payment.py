@@ -19,8 +19,8 @@ from checkout.create import Refusal
 from checkout.giving_back import Step
 from checkout.refund import Wish, ask_for
 from common import clock, money
+from common.cells import neutral
 from common.errors import BadInput
-from common.tables import neutral
 from records import approval, process
 from records.approval import NobodyNamed
 from records.db import unit_of_work

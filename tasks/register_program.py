@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common import clock
-from common.tables import neutral
+from common.cells import neutral
 from ministry import registering
 from ministry.registering import Step
 from records import process
@@ -92,10 +92,7 @@ def _named(program_code: str, lpk_registration_number: str, program_id: UUID | N
 @task(name="send", **ONCE)
 def send(batch: Batch) -> list[Step]:
     """Bring each program as far as it goes now: send it, or ask the register what became of it."""
-    with unit_of_work() as session:
-        found = session.scalars(sa.select(ProcessRun).where(ProcessRun.id.in_(batch.run_ids))).all()
-    order = {run_id: at for at, run_id in enumerate(batch.run_ids)}
-    steps = registering.work(sorted(found, key=lambda run: order[run.id]))
+    steps = registering.work(work.in_order(batch.run_ids))
     log = get_run_logger()
     for one in steps:
         if one.next != "ended" or one.kind:

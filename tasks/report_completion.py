@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from common import clock
-from common.tables import neutral
+from common.cells import neutral
 from ministry import reporting
 from ministry.reporting import Step
 from records import process

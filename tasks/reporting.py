@@ -4,8 +4,8 @@ from typing import Any
 
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 
+from common.cells import neutral
 from common.money import parse_minor, rupiah
-from common.tables import neutral
 from records.classes import CLASSES
 from records.exceptions import ReconciliationException
 

@@ -25,7 +25,7 @@ from checkout.sweep import Swept
 from common import clock
 from common.errors import BadInput
 from common.settings import GATEWAYS
-from records import charge, process
+from records import charge, process, retention
 from records.db import unit_of_work
 from tasks import work
 from tasks.retries import ONCE
@@ -95,6 +95,7 @@ def end(round_: Round, counts: dict[str, dict[str, Any]]) -> State[Any]:
     """End the sweep with its proof: swept, healed, still open, and since when the oldest is."""
     with unit_of_work() as session:
         process.forget(session, PROCESS, clock.now() - KEPT_FOR)
+        retention.forget_old(session)
         still = charge.still_open(session)
     together = Swept(**{name: sum(one[name] for one in counts.values()) for name in asdict(Swept())})
     outcome = asdict(together) | {

@@ -17,7 +17,6 @@ from ministry.checking import Step
 from records import process
 from records.credential_check import PROCESS, CredentialCheck
 from records.db import unit_of_work
-from records.process import ProcessRun
 from tasks import work
 from tasks.retries import ONCE
 
@@ -33,13 +32,13 @@ def run_name() -> str:
 
 
 @contextmanager
-def checks_to_make(check_id: UUID | None, processes: Sequence[UUID] | None) -> Iterator[list[ProcessRun]]:
-    """Hold the checks of a batch alone, or the stored one that is named; raises work.Ended with what to say
-    where there is nothing to do."""
+def checks_to_make(check_id: UUID | None, processes: Sequence[UUID] | None) -> Iterator[list[UUID]]:
+    """Hold the checks of a batch alone, or the stored one that is named, and give their processes; raises
+    work.Ended with what to say where there is nothing to do."""
     if processes and check_id is not None:
         raise work.Ended(Failed(message="Give either a check_id or processes, not both."))
     with work.batch(list(processes or ()) or [_named(check_id)]) as runs:
-        yield runs
+        yield [run.id for run in runs]
 
 
 def _named(check_id: UUID | None) -> UUID:
@@ -57,9 +56,9 @@ def _named(check_id: UUID | None) -> UUID:
 
 
 @task(name="ask", **ONCE)
-def ask(runs: Sequence[ProcessRun]) -> list[Step]:
+def ask(run_ids: Sequence[UUID]) -> list[Step]:
     """Ask the register about each credential."""
-    return checking.work(runs)
+    return checking.work(work.in_order(run_ids))
 
 
 def end(steps: Sequence[Step]) -> State[Any]:

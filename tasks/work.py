@@ -15,10 +15,17 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from common import clock
-from common.errors import AuthFailed, BadInput, NotReachable, ProviderError, Transient, UnusableFile
+from common.errors import (
+    AuthFailed,
+    BadInput,
+    NothingReported,
+    NotReachable,
+    ProviderError,
+    Transient,
+    UnusableFile,
+)
 from records import process
 from records.db import unit_of_work
-from records.matching import NothingReported
 from records.process import Busy, ProcessRun
 
 
@@ -134,6 +141,14 @@ def batch(run_ids: Sequence[UUID]) -> Iterator[list[ProcessRun]]:
                     if session.get_one(ProcessRun, run.id).state == "running":
                         process.finish(session, run.id, "needs_attention", error=details)
             raise
+
+
+def in_order(run_ids: Sequence[UUID]) -> list[ProcessRun]:
+    """The runs of a batch in its order: tasks are given ids, and no rows that Prefect would keep."""
+    with unit_of_work() as session:
+        found = session.scalars(sa.select(ProcessRun).where(ProcessRun.id.in_(run_ids)))
+        by_id = {run.id: run for run in found}
+    return [by_id[run_id] for run_id in run_ids]
 
 
 def succeed(run_id: UUID, outcome: dict[str, Any], message: str) -> State[Any]:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from common import clock
+from common import clock, nik
 from common.errors import BadInput, UnusableFile
 from common.settings import settings
 from jembatan.commands.output import as_json, complain, console
@@ -50,11 +50,12 @@ def report(
 ) -> None:
     """Hand in a class: every row is checked first, and nothing is sent while one is bad. The same class again
     is the same report. Exit 1: rows are refused; 2: the file or the program cannot be used."""
+    name = nik.masked_within(file.name)
     if not file.is_file():
-        raise UnusableFile(file.name, "there is no such file; give the path of the sheet")
+        raise UnusableFile(name, "there is no such file; give the path of the sheet")
     scratch = settings().home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    rows = completion_sheet.read(file, file.name, scratch)
+    rows = completion_sheet.read(file, name, scratch)
     wish = Wish(lpk, program, date, rows, _actor(by), allow_partial, correction)
     try:
         with stack(), unit_of_work() as session:

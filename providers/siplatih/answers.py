@@ -67,10 +67,10 @@ def answer_of(
     is_read: asking again changes nothing. personal: values that were sent and are not to be shown.
     refusals: statuses of answers that are wanted too, whatever they say.
     """
-    members = reading.json_object(response.content)
+    members = object_of(response)
     said = _said(response, members, tuple(personal))
     if members is not None and response.status_code in refusals:
-        return Answer(response.status_code, members.get("data"), said.message, response.content)
+        return Answer(response.status_code, _data(members), said.message, response.content)
     if response.status_code not in (200, 201, 202):
         raise _error(operation, response, said, is_read=is_read)
     if members is None:
@@ -82,7 +82,17 @@ def answer_of(
         if is_read:
             raise Rejected(PROVIDER, operation, "answers in a form that we do not know")
         raise Ambiguous(PROVIDER, operation, "answers in a form that we do not know")
-    return Answer(response.status_code, members.get("data"), said.message, response.content)
+    return Answer(response.status_code, _data(members), said.message, response.content)
+
+
+def object_of(response: httpx.Response) -> dict[str, Any] | None:
+    """The object of an answer in JSON; a mark of byte order before it, as PHP sends it, is passed over."""
+    return reading.json_object(response.content.removeprefix(b"\xef\xbb\xbf"))
+
+
+def _data(members: dict[str, Any]) -> Any:
+    """What an answer is about: its member `data`, or where there is none what stands beside `success`."""
+    return members.get("data", members)
 
 
 def masked(text: str, personal: Sequence[str]) -> str:
@@ -214,7 +224,8 @@ def _said(response: httpx.Response, members: dict[str, Any] | None, personal: tu
         return _Said(code, message, tuple(_faults(members["errors"], personal)))
     if "title" in members or "detail" in members:
         message = ": ".join(filter(None, (told(members.get("title")), told(members.get("detail")))))
-        return _Said(_code(members.get("type")), message)
+        faults = tuple(_faults(members.get("invalid-params"), personal))
+        return _Said(_code(members.get("type")), message, faults)
     return _Said(_code(members.get("code") or error), told(members.get("message")))
 
 
@@ -234,8 +245,8 @@ def _faults(listed: Any, personal: tuple[str, ...]) -> Iterator[Fault]:
 def _fault(one: dict[str, Any], personal: tuple[str, ...]) -> Fault:
     named = next((one[key] for key in ("field", "path", "pointer", "name") if one.get(key)), "")
     path = field_path(str(named))
-    index = one.get("index")
-    if isinstance(index, int) and not path.startswith("participants["):
+    index = reading.whole(one.get("index"))
+    if index is not None and not path.startswith("participants["):
         path = f"participants[{index}]" + (f".{path}" if path else "")
     reason = next((one[key] for key in ("message", "reason", "detail") if isinstance(one.get(key), str)), "")
     return Fault(

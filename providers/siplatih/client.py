@@ -8,6 +8,7 @@ Errors are those of common.errors; more exactly, where it matters, those of prov
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -19,10 +20,10 @@ from tenacity import RetryCallState, Retrying
 
 from common.errors import Ambiguous, AuthFailed, RateLimited, Rejected, Transient
 from common.services import Siplatih as Section
-from providers import http
+from providers import http, reading
 from providers.siplatih import answers, reports
 from providers.siplatih.answers import PROVIDER, Answer
-from providers.siplatih.refusals import NotOffered, TooLarge, UnknownProgram
+from providers.siplatih.refusals import Conflict, Invalid, NotOffered, TooLarge, UnknownProgram
 from providers.siplatih.tokens import AccessToken, bearer
 from providers.siplatih.wire import Registration, Reported, Verification, serialised
 from providers.tokens import MemoryTokens, TokenStore
@@ -31,6 +32,7 @@ Told = TypeVar("Told")
 TRIES, TRIES_WHEN_ASKED_TO_WAIT = 3, 5
 LONGEST_PAUSE = 30.0  # seconds; who is asked to wait longer gives the worker back
 _OK = frozenset({200, 201, 202})
+_IS_THERE = re.compile(r"ALREADY|EXISTS|TAKEN|DUPLICATE|SUDAH|TELAH|TERDAFTAR", re.IGNORECASE)
 
 
 class Siplatih:
@@ -53,7 +55,13 @@ class Siplatih:
         Raises Conflict (the register has the code), Invalid (with every fault that it names), Rejected,
         Ambiguous (ask `look_up` before it is sent again), Transient, RateLimited, AuthFailed.
         """
-        answer = self._act("register", "/training-programs", program, needs="training:write")
+        try:
+            answer = self._act("register", "/training-programs", program, needs="training:write")
+        except Invalid as refusal:
+            if isinstance(refusal, Conflict) or not _says_that_it_is_there(refusal):
+                raise
+            told = {"code": refusal.code, "request_id": refusal.request_id, "faults": refusal.faults}
+            raise Conflict(PROVIDER, "register", refusal.reason, **told) from None
         made = Registration.of(answer.data, answer.evidence)
         if made is None or made.program_code != program["program_code"]:
             raise Ambiguous(PROVIDER, "register", "answers without the number of this program")
@@ -68,9 +76,10 @@ class Siplatih:
             raise NotOffered(PROVIDER, "look up", "has no look-up (JEMBATAN_SIPLATIH__LOOKUP_PATH is empty)")
         path = f"{self._config.lookup_path}?{urlencode({'program_code': program_code})}"
         answer = self._read("look up", "GET", path, needs="training:read")
-        if not isinstance(answer.data, list):
+        listed = _listed(answer.data)
+        if listed is None:
             raise Rejected(PROVIDER, "look up", "answers in a form that we do not know")
-        found = [Registration.of(one, answer.evidence) for one in answer.data]
+        found = [Registration.of(one, answer.evidence) for one in listed]
         if None in found:
             raise Rejected(PROVIDER, "look up", "lists a program without its number")
         return [one for one in found if one is not None and one.program_code == program_code]
@@ -119,7 +128,10 @@ class Siplatih:
             needs="credential:read",
             refusals=frozenset({404, 409, 410, 422}),
         )
-        says_yes = isinstance(answer.data, dict) and answer.data.get("verified") is True
+        says_yes = reading.member(answer.data, "verified") is True
+        of = reading.word(reading.member(answer.data, "credential_id"))
+        if says_yes and of is not None and of.lower() != str(credential["credential_id"]).lower():
+            return Verification(False, "The register speaks of another credential", answer.evidence)
         if says_yes and answer.status in _OK:
             return Verification(True, "The register says that it is verified", answer.evidence)
         return Verification(False, answer.message or "The register does not say that it is", answer.evidence)
@@ -211,6 +223,21 @@ class Siplatih:
             if error.code != answers.TOKEN_REFUSED:
                 raise
         return once(self._token.current(operation, needs, refused=kept))
+
+
+def _says_that_it_is_there(refusal: Invalid) -> bool:
+    """Whether a no means that the code is taken, as a fault of that member: Laravel's `unique` is a 422."""
+    of_code = [one.reason for one in refusal.faults if one.path == "program_code"]
+    return any(_IS_THERE.search(text) for text in (refusal.code or "", *of_code))
+
+
+def _listed(data: Any) -> list[Any] | None:
+    """The programs of a look-up: a list, a page of one (`data`, `items`), or a single program."""
+    if isinstance(data, dict):
+        if "siplatih_program_id" in data:
+            return [data]
+        data = next((data[name] for name in ("data", "items") if name in data), None)
+    return data if isinstance(data, list) else None
 
 
 def _again(call: Callable[[], Told]) -> Told:

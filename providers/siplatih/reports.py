@@ -27,13 +27,12 @@ def taken(answer: Answer, sent: Sequence[Mapping[str, Any]]) -> Reported:
     accepted = reading.member(answer.data, "accepted")
     if rejected is None and accepted is None:
         return Reported((ACCEPTED,) * len(sent), answer.evidence)
-    found = _rejected(rejected if rejected is not None else [], sent)
+    found = _rejected([] if rejected is None or reading.whole(rejected) == 0 else rejected, sent)
     if found is None:
         unclear = ParticipantAnswer("unknown", reason="The register rejects somebody, and does not say whom")
         return Reported((unclear,) * len(sent), answer.evidence)
-    is_whole = accepted is None or (
-        isinstance(accepted, int) and not isinstance(accepted, bool) and accepted + len(found) == len(sent)
-    )
+    taken_in = len(accepted) if isinstance(accepted, list) else reading.whole(accepted)
+    is_whole = accepted is None or (taken_in is not None and taken_in + len(found) == len(sent))
     others = (
         ACCEPTED if is_whole else ParticipantAnswer("unknown", reason="The register's numbers do not add up")
     )
@@ -105,8 +104,8 @@ def _place(one: Any, sent: Sequence[Mapping[str, Any]]) -> int | None:
     """Which participant an entry means, by its index or its certificate number; both must agree."""
     if not isinstance(one, dict):
         return None
-    index, certificate = one.get("index"), one.get("certificate_number")
-    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < len(sent):
+    index, certificate = reading.whole(one.get("index")), one.get("certificate_number")
+    if index is not None and index < len(sent):
         own = _own(sent[index])
         is_theirs = _REPEATED.search(reading.word(one.get("code"), 64) or "")  # the one on its books
         return index if certificate is None or own is None or certificate == own or is_theirs else None

@@ -76,7 +76,7 @@ class _FormSession:
             response = http.call(self._client, "POST", url, content=body.encode(), headers=headers)
         except httpx.TransportError as error:
             raise http.failed(PROVIDER, "token", error, is_read=True) from None
-        members = reading.json_object(response.content)
+        members = _grant(response)
         if response.is_success and _is_bearer_token(members):
             return response
         if members is not None and (response.is_success or response.status_code in (400, 401, 403)):
@@ -91,8 +91,15 @@ class _FormSession:
         raise Transient(PROVIDER, "token", "answers without a token")
 
 
+def _grant(response: httpx.Response) -> dict[str, Any] | None:
+    """The members of a token's answer, also where they lie in the envelope of all other answers."""
+    members = answers.object_of(response)
+    data = reading.member(members, "data")
+    return data if isinstance(data, dict) and "access_token" in data else members
+
+
 def _in_words_of_oauth(response: httpx.Response) -> httpx.Response:
-    members = reading.json_object(response.content) or {}
+    members = _grant(response) or {}
     life, scope = str(members.get("expires_in")), members.get("scope")  # a number, a text, or absent
     seconds = int(life) if _SECONDS.fullmatch(life) else LIFE_SECONDS
     token = {"access_token": members["access_token"], "token_type": "Bearer", "expires_in": seconds}

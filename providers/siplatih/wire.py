@@ -29,11 +29,14 @@ class Fault:
 
 @dataclass(frozen=True)
 class Registration:
-    """A program as the register has it. evidence: the whole answer, to be sealed before it is stored."""
+    """A program as the register has it. status: None where the answer has none.
+
+    evidence: the whole answer, to be sealed before it is stored.
+    """
 
     siplatih_program_id: str
     program_code: str
-    status: str
+    status: str | None
     registered_at: datetime | None = None
     lpk_registration_number: str | None = None
     program_name: str | None = None
@@ -42,14 +45,14 @@ class Registration:
     @classmethod
     def of(cls, members: Any, evidence: bytes = b"") -> Self | None:
         """The registration that an answer's members tell of; None where number or code is missing."""
-        number = reading.word(reading.member(members, "siplatih_program_id"))
+        number = _number_of(reading.member(members, "siplatih_program_id"))
         code = reading.word(reading.member(members, "program_code"))
         if number is None or code is None:
             return None
         return cls(
             siplatih_program_id=number,
             program_code=code,
-            status=reading.word(members.get("status")) or "",
+            status=(reading.word(members["status"]) or "") if "status" in members else None,
             registered_at=reading.moment(members.get("registration_date")),
             lpk_registration_number=reading.word(members.get("lpk_registration_number")),
             program_name=reading.word(members.get("program_name")),
@@ -58,8 +61,8 @@ class Registration:
 
     @property
     def is_registered(self) -> bool:
-        """Whether the register itself says so in a word that we know."""
-        return self.status.upper() in REGISTERED
+        """Whether the register says so: by the number that it gives, and in no word that we do not know."""
+        return self.status is None or self.status.upper() in REGISTERED
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,12 @@ class Verification:
     is_verified: bool
     reason: str
     evidence: bytes = field(repr=False)
+
+
+def _number_of(value: Any) -> str | None:
+    """The register's number of a program; an opaque text, which some write as a number."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**15
+    return reading.word(str(value) if is_number else value)
 
 
 def serialised(members: Mapping[str, Any]) -> bytes:

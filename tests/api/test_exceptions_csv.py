@@ -10,7 +10,7 @@ import pytest
 from api_world import Day, Paid, reconcile
 
 from api import export
-from common.tables import neutral
+from common.cells import neutral
 from records import exceptions
 from records.db import unit_of_work
 

@@ -11,7 +11,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 from chromium import needs_chromium, picture
+from register_desk import PROGRAM
 from stack_at_work import Up, a_home, environment_for, wait_until
+from test_credential_checks import question
 from till import an_invoice, order
 
 from common import clock
@@ -50,6 +52,7 @@ def stack() -> Iterator[dict[str, Any]]:
 
         yield record | {
             "api_key": key("tests", "processes:read", "payments:write"),
+            "ministry_key": key("ministry", "siplatih:write", "processes:read"),
             "finance_key": key("budi", "exceptions:write", "refunds:write", "approvals:write"),
         }
         up.stop()
@@ -151,3 +154,64 @@ def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
 
     wait_until(is_back, "the refund", 120)
     picture(page, "refund-given-back", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_ministrys_flows_are_started_from_their_forms_by_code_and_id(
+    stack: dict[str, Any], page: "Page"
+) -> None:
+    prefect, ui = stack["prefect_api_url"], stack["prefect_api_url"].removesuffix("/api")
+    headers = {"Authorization": f"Bearer {stack['ministry_key']}"}
+    nik = "3201010101010001"
+    with httpx.Client(base_url=stack["api_url"], headers=headers, timeout=60) as http:
+
+        def handed_in(path: str, body: dict[str, Any]) -> dict[str, Any]:
+            made = http.post(f"/api/v1/integrations/siplatih/{path}", json=body).raise_for_status().json()
+
+            def is_done() -> bool:
+                return bool(
+                    http.get(f"/api/v1/processes/{made['process_id']}").json()["state"] == "succeeded"
+                )
+
+            wait_until(is_done, path, 120)
+            return dict(made)
+
+        handed_in("register", PROGRAM | {"program_code": "FORM-1"})
+        who = {"nik": nik, "full_name": "Siti Rahma", "completion_status": "COMPLETED",
+               "certificate_number": "FORM-C-1"}  # fmt: skip
+        names = {"program_code": "FORM-1", "lpk_registration_number": PROGRAM["lpk_registration_number"]}
+        report = handed_in(
+            "report-completion", names | {"completion_date": "2024-07-15", "participants": [who]}
+        )
+        check = handed_in("verify-credential", question(participant_nik=nik))
+    for flow, asked, words, said in (
+        ("register-program", {"program_code": "FORM-1"}, "Which program, by its code.", "registered already"),
+        (
+            "report-completion",
+            {"report_id": report["report_id"]},
+            "Which report, by its id.",
+            "Ended already",
+        ),
+        (
+            "verify-credential",
+            {"check_id": check["check"]["check_id"]},
+            "Which stored check",
+            "Ended already",
+        ),
+    ):
+        found = httpx.get(f"{prefect}/deployments/name/{flow}/on-demand").json()
+        wanted = {"flow_runs": {"deployment_id": {"any_": [found["id"]]}}}
+        known = {run["id"] for run in httpx.post(f"{prefect}/flow_runs/filter", json=wanted).json()}
+        page.goto(f"{ui}/deployments/deployment/{found['id']}/run?parameters={quote(json.dumps(asked))}")
+        page.get_by_text(words).wait_for()
+        page.wait_for_timeout(1000)
+        page.get_by_role("button", name="Submit").click()
+
+        def the_run(wanted: Any = wanted, known: Any = known) -> Any:
+            runs = httpx.post(f"{prefect}/flow_runs/filter", json=wanted).json()
+            new = [run for run in runs if run["id"] not in known and run["state"]["type"] == "COMPLETED"]
+            return new[0] if new else None
+
+        run = wait_until(the_run, f"the run of {flow}", 120)
+        assert said in run["state"]["message"]
+        assert nik not in json.dumps(run)

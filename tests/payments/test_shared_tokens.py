@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from checkout.gateways import SharedTokens
+from checkout.shared_tokens import SharedTokens
 from common.errors import Transient
 from providers.tokens import Token
 

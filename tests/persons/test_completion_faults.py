@@ -179,8 +179,10 @@ def test_a_csv_of_ten_thousand_rows_names_its_37_bad_ones(there: tuple[ClassRoom
     for number in range(10_000):
         one = cells(number) if number % 270 or number == 0 else cells(number, nik="97" + nik(number)[2:])
         lines.append(",".join(map(str, one)))
+    before = there[0].calls()
     answer = upload(there, "\r\n".join(lines).encode())
     assert answer.status_code == 422, answer.text
+    assert (worked(), there[0].calls()) == ([], before)
     assert answer.json()["detail"] == "37 of 10,000 participants cannot be reported; nothing was sent."
     errors = answer.json()["errors"]
     assert [error["where"] for error in errors[:2]] == ["row 272, nik", "row 542, nik"]

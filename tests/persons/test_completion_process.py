@@ -19,7 +19,7 @@ from records.db import unit_of_work
 from records.process import ProcessRun
 
 KILLED = Path(__file__).parent / "completions_killed_at.py"
-POINTS = 24
+POINTS = int(os.environ.get("KILL_POINTS", "24"))
 
 
 def flow(**parameters: Any) -> Any:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from common import clock
 from jembatan.cli import app
-from records import audit, breach
+from records import audit, breach, retention
 from records import client as clients
 from records import person as persons
 from records.db import unit_of_work
@@ -229,3 +229,43 @@ def test_a_client_without_the_scope_sees_no_person(room: ClassRoom) -> None:
     ):
         answer: httpx.Response = room.http.request(method, path, json={}, headers=other)
         assert answer.status_code == 403, path
+
+
+def test_a_learner_of_whom_we_know_no_nik_has_an_audit_too(room: ClassRoom, tmp_path: Path) -> None:
+    begin = clock.now()
+    payment = room.till.create("gopay", learner={"id": "learner-7", "name": "Siti Rahma 7", "email": EMAIL})
+    room.till.act(payment, "pay")
+    room.till.becomes(payment, "paid")
+    file = tmp_path / "out.json"
+    words = ("--learner", "learner-7", "--reason", WHY)
+    for _ in range(2):
+        file.unlink(missing_ok=True)
+        assert jembatan("export-subject", *words, "--output", str(file)).exit_code == 0
+    assert [one["act"] for one in json.loads(file.read_text())["who_saw_it"]] == ["exported"] * 2
+    assert jembatan("erase-subject", *words, "--yes").exit_code == 0
+    with unit_of_work() as session:
+        lines = audit.of_learner(session, "learner-7")
+        assert [(line.act, line.reason) for line in lines] == [("exported", WHY)] * 2 + [("erased", WHY)]
+        told = breach.report(session, begin, clock.now())
+        row = session.execute(sa.text("SELECT string_agg(a::text, ' ') FROM personal_data_audit a")).scalar()
+    assert {one["act"]: one["persons"] for one in told["groups"]} == {"exported": 1, "erased": 1}
+    assert "learner-7" not in (row or "")
+
+
+def test_what_is_kept_for_a_time_goes_when_it_is_over(room: ClassRoom) -> None:
+    room.asked(program_registered(), people(1), headers={"Idempotency-Key": "old"})
+    worked()
+
+    def count() -> tuple[int, ...]:
+        with unit_of_work() as session:
+            retention.forget_old(session)
+            return tuple(
+                session.execute(sa.text(f"SELECT count(*) FROM {what}")).scalar_one()
+                for what in ("idempotency_keys", "completion_calls WHERE answer IS NOT NULL")
+            )
+
+    assert count() == (1, 1)
+    with unit_of_work() as session:
+        session.execute(sa.text("UPDATE idempotency_keys SET created_at = created_at - interval '401 days'"))
+        session.execute(sa.text("UPDATE completion_calls SET sent_at = sent_at - interval '1826 days'"))
+    assert count() == (0, 0)

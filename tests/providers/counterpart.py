@@ -117,9 +117,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def counterpart() -> Iterator[Counterpart]:
-    """A counterpart on a free port."""
-    it = Counterpart()
+def counterpart(it: Counterpart | None = None) -> Iterator[Counterpart]:
+    """A counterpart on a free port, or this one."""
+    it = it or Counterpart()
     server = _Server(it)
     it.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

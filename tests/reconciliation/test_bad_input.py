@@ -7,12 +7,11 @@ import pytest
 import world
 from world import DAY, LEDGER_HEAD, REPORT_HEAD, counts, write
 
-from common.errors import UnusableFile
+from common.errors import NothingReported, UnusableFile
 from providers.reports.layout import Layout, layouts, load_layout
 from providers.reports.lines import open_report
 from records import exceptions, files, ledger
 from records.db import connection, unit_of_work
-from records.matching import NothingReported
 
 GOOD = "A1,G1,payment,paid,150000.00,3000.00,IDR,2026-11-24T10:00:00+07:00"
 OTHER = "A2,G2,payment,paid,150000.00,3000.00,IDR,2026-11-24T10:00:00+07:00"

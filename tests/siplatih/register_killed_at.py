@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,9 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = tuple(str(ROOT / room) for room in ("tasks", "ministry", "records", "providers", "flows"))
 
 
-def main(deadly: int, run_ids: list[UUID]) -> None:
-    from flows.register_program import register_program
-
+def died_at(deadly: int, work: Callable[[], Any]) -> None:
+    """Do the work, a flow that gives its state, and die in it."""
     calls = 0
 
     def count(frame: Any, event: str, _argument: Any) -> None:
@@ -30,10 +30,13 @@ def main(deadly: int, run_ids: list[UUID]) -> None:
 
     threading.setprofile(count)
     sys.setprofile(count)
-    state = register_program(processes=run_ids, return_state=True)
+    state = work()
     sys.setprofile(None)
     print(calls, state.type.value, state.message)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), [UUID(one) for one in sys.argv[2:]])
+    from flows.register_program import register_program
+
+    run_ids = [UUID(one) for one in sys.argv[2:]]
+    died_at(int(sys.argv[1]), lambda: register_program(processes=run_ids, return_state=True))

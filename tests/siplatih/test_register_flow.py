@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from register_desk import Desk, codes, later, program, worked
+from register_desk import Desk, checked, codes, later, program, worked
+from test_credential_checks import asked as check_asked
+from test_credential_checks import question
+from test_credential_checks import shown as check_shown
 from till import wait_until
 
 from records import process
@@ -17,7 +20,8 @@ from records.db import unit_of_work
 from records.process import ProcessRun
 
 KILLED = Path(__file__).parent / "register_killed_at.py"
-POINTS = 24
+CHECKS_KILLED = KILLED.with_name("checks_killed_at.py")
+POINTS = int(os.environ.get("KILL_POINTS", "24"))
 
 
 def flow(**parameters: Any) -> Any:
@@ -62,9 +66,9 @@ def test_a_batch_is_one_flow_run_in_which_each_has_its_own_outcome(desk: Desk) -
     assert {desk.process(one)["flow_run_id"] for one in asked} == {str(state.state_details.flow_run_id)}
 
 
-def killed(deadly: int, *run_ids: str) -> subprocess.CompletedProcess[str]:
+def killed(deadly: int, *run_ids: str, program: Path = KILLED) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(KILLED), str(deadly), *run_ids],
+        [sys.executable, str(program), str(deadly), *run_ids],
         capture_output=True,
         text=True,
         timeout=120,
@@ -127,4 +131,25 @@ def test_a_kill_at_any_step_registers_each_once(desk: Desk) -> None:
         died += killed(deadly, *(one["process_id"] for one in asked)).returncode != 0
         go_on(desk, asked)
         assert len(set(codes(desk.books()))) == len(desk.books())
+    assert died >= POINTS // 2
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_step_of_a_check_ends_in_the_same_answer(desk: Desk) -> None:
+    desk.behaves(verdict="yes")
+
+    def made() -> list[dict[str, Any]]:
+        return [check_asked(desk, question()) for _ in range(2)]
+
+    ended = killed(0, *(one["process_id"] for one in made()), program=CHECKS_KILLED)
+    assert ended.returncode == 0, ended.stderr
+    calls = int(ended.stdout.split()[0])
+    died = 0
+    for deadly in range(1, calls, max(1, calls // POINTS)):
+        asked = made()
+        died += killed(deadly, *(one["process_id"] for one in asked), program=CHECKS_KILLED).returncode != 0
+        left_behind()
+        checked()
+        assert [check_shown(desk, one)["verified"] for one in asked] == [True, True], deadly
+        assert {desk.process(one)["state"] for one in asked} == {"succeeded"}, deadly
     assert died >= POINTS // 2
