@@ -4,10 +4,12 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
+
+MOST_UNSENT = 64 * 1024
 
 
 class Deadline(threading.local):
@@ -39,17 +41,31 @@ class Deadline(threading.local):
 
 
 class Timed(httpcore.NetworkStream):
-    """A connection whose every step keeps to the deadline of the call that uses it."""
+    """A connection whose every step keeps to the deadline of the call that uses it.
+
+    What is written leaves with the next read, in one piece: httpcore writes head and body apart, and each
+    would wake up the other side, and have us wait for our turn, by itself.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
+        self._unsent = bytearray()
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        with suppress(httpcore.WriteError):  # as httpcore does: an early answer may have come all the same
+            self._send(timeout)
         return self._stream.read(max_bytes, self._deadline.at_most(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.at_most(timeout))
+        self._unsent += buffer
+        if len(self._unsent) > MOST_UNSENT:
+            self._send(timeout)
+
+    def _send(self, timeout: float | None) -> None:
+        if self._unsent:
+            unsent, self._unsent = bytes(self._unsent), bytearray()
+            self._stream.write(unsent, self._deadline.at_most(timeout))
 
     def close(self) -> None:
         self._stream.close()

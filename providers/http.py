@@ -95,13 +95,25 @@ def call(
 ) -> httpx.Response:
     """One call with its whole answer, which may come in drips but not for ever: twice the read time-out.
 
+    headers: beside those of the client, none of them twice. It goes to the client's transport itself: what
+    httpx does above that (rounds of authentication, redirects, cookies) takes a third of a call's time, and
+    none of it is wanted.
     Raises httpx.TransportError, also for an answer that is longer than any of these services gives.
     """
+    request = httpx.Request(
+        method,
+        url,
+        headers=[*http.headers.items(), *headers.items()],
+        content=content,
+        extensions={"timeout": http.timeout.as_dict()},
+    )
+    if auth is not None:
+        request = next(httpx.BasicAuth(*auth).auth_flow(request))
+    for hook in http.event_hooks["request"]:
+        hook(request)
     body = bytearray()
-    with (
-        _deadline.within(2 * (http.timeout.read or 0)),
-        http.stream(method, url, headers=headers, content=content, auth=auth) as response,
-    ):
+    with _deadline.within(2 * (http.timeout.read or 0)):
+        response = http._transport_for_url(request.url).handle_request(request)
         try:
             for part in response.iter_bytes():
                 body += part
@@ -109,6 +121,8 @@ def call(
                     raise httpx.ReadError("too long an answer")
         except httpx.DecodingError:
             raise httpx.ReadError("an answer that cannot be unpacked") from None
+        finally:
+            response.close()
     kept = [(name, value) for name, value in response.headers.items() if name not in _OF_THE_TRANSPORT]
     return httpx.Response(response.status_code, headers=kept, content=bytes(body))
 
