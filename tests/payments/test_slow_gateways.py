@@ -92,8 +92,7 @@ def test_many_who_verify_at_a_gateway_that_hangs_keep_nobody_from_creating_at_an
 def test_more_orders_than_a_gateway_that_hangs_may_hold_keep_nobody_from_another(
     till: Till, turnstile: Turnstile
 ) -> None:
-    """More than its connections (64), its share of the calls and a half of the threads; one after the other
-    the others are served meanwhile."""
+    """More than its share of the calls and its connections (64): the rest is told to come again."""
     url = str(till.http.base_url.join("/api/v1/payments/create"))
     anybody = httpx.Limits(max_connections=None)
     with (
@@ -106,6 +105,7 @@ def test_more_orders_than_a_gateway_that_hangs_may_hold_keep_nobody_from_another
             for _ in range(10):
                 made = till.http.post("/api/v1/payments/create", json=order("linkaja"), timeout=30)
                 assert made.json()["status"] == "pending"
+            assert len(turnstile.waiting) == gateways.AT_ONCE
             assert not any(one.done() and one.result().status_code != 503 for one in asked)
         told = Counter(one.result().status_code for one in asked)
     assert told[201] >= gateways.AT_ONCE
