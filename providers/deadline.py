@@ -10,6 +10,9 @@ from typing import Any
 import httpcore
 
 MOST_UNSENT = 64 * 1024
+# So long after an answer a connection counts as living without being looked at: httpcore looks at each idle
+# one twice a call, with all other callers locked out, and at each look another thread takes the interpreter.
+TRUSTED_SECONDS = 0.5
 
 
 class Deadline(threading.local):
@@ -51,11 +54,15 @@ class Timed(httpcore.NetworkStream):
         self._stream = stream
         self._deadline = deadline
         self._unsent = bytearray()
+        self._heard_at = float("-inf")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         with suppress(httpcore.WriteError):  # as httpcore does: an early answer may have come all the same
             self._send(timeout)
-        return self._stream.read(max_bytes, self._deadline.at_most(timeout))
+        heard = self._stream.read(max_bytes, self._deadline.at_most(timeout))
+        if heard:
+            self._heard_at = time.monotonic()
+        return heard
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._unsent += buffer
@@ -77,6 +84,8 @@ class Timed(httpcore.NetworkStream):
         return Timed(tls, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and time.monotonic() - self._heard_at < TRUSTED_SECONDS:
+            return False
         return self._stream.get_extra_info(info)
 
 

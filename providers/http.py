@@ -21,7 +21,9 @@ POOL_SECONDS = 10.0
 # Shorter than the 5 s after which many servers close an idle connection: a call that moves money and meets
 # the closing would have to be asked for, though it never arrived.
 IDLE_SECONDS = 3.0
-IDLE = 8  # connections kept for the next call: each call looks at all of them first
+# Connections kept for the next call, as many as may be needed at once: httpcore closes each that becomes idle
+# while there are more, used or not, and opening them anew for each call is what a busy moment lacks time for.
+IDLE = 48
 LONGEST_ANSWER = 4 * 1024**2
 _deadline = Deadline()
 _OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
