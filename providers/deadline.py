@@ -4,10 +4,15 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpcore
+
+MOST_UNSENT = 64 * 1024
+# So long after an answer a connection counts as living without being looked at: httpcore looks at each idle
+# one twice a call, with all other callers locked out, and at each look another thread takes the interpreter.
+TRUSTED_SECONDS = 0.5
 
 
 class Deadline(threading.local):
@@ -39,17 +44,35 @@ class Deadline(threading.local):
 
 
 class Timed(httpcore.NetworkStream):
-    """A connection whose every step keeps to the deadline of the call that uses it."""
+    """A connection whose every step keeps to the deadline of the call that uses it.
+
+    What is written leaves with the next read, in one piece: httpcore writes head and body apart, and each
+    would wake up the other side, and have us wait for our turn, by itself.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
         self._stream = stream
         self._deadline = deadline
+        self._unsent = bytearray()
+        self._heard_at = float("-inf")
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.at_most(timeout))
+        with suppress(httpcore.WriteError):  # as httpcore does: an early answer may have come all the same
+            self._send(timeout)
+        heard = self._stream.read(max_bytes, self._deadline.at_most(timeout))
+        if heard:
+            self._heard_at = time.monotonic()
+        return heard
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.at_most(timeout))
+        self._unsent += buffer
+        if len(self._unsent) > MOST_UNSENT:
+            self._send(timeout)
+
+    def _send(self, timeout: float | None) -> None:
+        if self._unsent:
+            unsent, self._unsent = bytes(self._unsent), bytearray()
+            self._stream.write(unsent, self._deadline.at_most(timeout))
 
     def close(self) -> None:
         self._stream.close()
@@ -61,6 +84,8 @@ class Timed(httpcore.NetworkStream):
         return Timed(tls, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and time.monotonic() - self._heard_at < TRUSTED_SECONDS:
+            return False
         return self._stream.get_extra_info(info)
 
 

@@ -19,13 +19,14 @@ from records.sealed import seal, unseal
 _TIME = TIMESTAMP(timezone=True)
 UNKNOWN_ORDER = "unknown order"
 _AGAIN_AFTER = (5, 15, 30, 60, 120, 300)  # seconds; a gateway that is away is asked by the sweep as well
+# Bytes travel as they are (%b): as text they would be twice as long, and read letter by letter.
 # That a charge is pending is what the answer to the charge says too, which is under way: that goes first.
 _KEEP = b"""
     INSERT INTO notifications (gateway, event, reference, gateway_reference, claimed, word, amount_minor,
         currency, at, confirm, merchant_differs, message, state, due_at)
     SELECT *, now() + CASE claimed WHEN 'pending' THEN interval '2 s' ELSE interval '0' END
-    FROM unnest(%s::text[], %s::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
-        %s::text[], %s::timestamptz[], %s::boolean[], %s::boolean[], %s::bytea[], %s::text[])
+    FROM unnest(%s::text[], %b::bytea[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[],
+        %s::text[], %s::timestamptz[], %s::boolean[], %s::boolean[], %b::bytea[], %s::text[])
         AS message (gateway, event, reference, gateway_reference, claimed, word, amount_minor, currency, at,
             confirm, merchant_differs, message, state)
     ON CONFLICT (gateway, event) DO NOTHING"""

@@ -1,5 +1,6 @@
 """A gateway that answers slowly or not at all: the others go on as if nothing were."""
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from till import Till, order, wait_until
 from turnstile import Turnstile
 
+from checkout import gateways
 from checkout.sweep import AT_ONCE, sweep
 from common import clock
 from common.settings import settings
@@ -85,3 +87,26 @@ def test_many_who_verify_at_a_gateway_that_hangs_keep_nobody_from_creating_at_an
         for _ in range(10):
             made = till.http.post("/api/v1/payments/create", json=order("linkaja"), timeout=30)
             assert made.json()["status"] == "pending"
+
+
+def test_more_orders_than_a_gateway_that_hangs_may_hold_keep_nobody_from_another(
+    till: Till, turnstile: Turnstile
+) -> None:
+    """More than its share of the calls and its connections (64): the rest is told to come again."""
+    url = str(till.http.base_url.join("/api/v1/payments/create"))
+    anybody = httpx.Limits(max_connections=None)
+    with (
+        httpx.Client(headers=till.http.headers, limits=anybody, timeout=60) as many,
+        ThreadPoolExecutor(100) as pool,
+    ):
+        with turnstile.holding("/gopay/"):
+            asked = [pool.submit(many.post, url, json=order("gopay")) for _ in range(100)]
+            wait_until(lambda: len(turnstile.waiting) == gateways.AT_ONCE, "the charges")
+            for _ in range(10):
+                made = till.http.post("/api/v1/payments/create", json=order("linkaja"), timeout=30)
+                assert made.json()["status"] == "pending"
+            assert len(turnstile.waiting) == gateways.AT_ONCE
+            assert not any(one.done() and one.result().status_code != 503 for one in asked)
+        told = Counter(one.result().status_code for one in asked)
+    assert told[201] >= gateways.AT_ONCE
+    assert told[201] + told[503] == 100

@@ -1,4 +1,5 @@
-"""A call ends in time however slowly its answer drips, and its time binds nothing that comes after it."""
+"""A call ends in time however slowly its answer drips, and its time binds nothing that comes after it; it
+leaves in one piece."""
 
 import socket
 import threading
@@ -56,3 +57,26 @@ def test_a_long_download_is_not_cut_by_the_time_of_the_call_before_it() -> None:
             with client.stream("GET", url) as response:
                 assert response.read() == b"x" * 20
             assert is_done.wait(60)
+
+
+@pytest.mark.parametrize("length", [600, 300_000], ids=["short", "longer than one piece"])
+def test_a_call_leaves_in_one_piece_and_arrives_whole(length: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        pieces: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                while sum(map(len, pieces)) < length:
+                    pieces.append(connection.recv(1_000_000))
+                connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        with http.client(Service()) as client:
+            answer = http.call(client, "POST", url, headers={}, content=b"x" * length, auth=("key", ""))
+    head, _, body = b"".join(pieces).partition(b"\r\n\r\n")
+    assert answer.json() == {}
+    assert body == b"x" * length
+    assert b"Authorization: Basic a2V5Og==" in head
+    assert len(pieces) == 1 or length > 64 * 1024
