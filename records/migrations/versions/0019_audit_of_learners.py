@@ -4,7 +4,7 @@ found by their age."""
 from alembic import op
 
 revision = "0019"
-down_revision = "0015"
+down_revision = "0017"
 
 # The platform's id itself would outlive an erasure there: the audit is only ever added to.
 UPGRADE = """
