@@ -12,8 +12,8 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.client.schemas.objects import State
 
 from common import clock
+from common.cells import neutral
 from common.settings import settings
-from common.tables import neutral
 from records import entitlement, entitlement_look
 from records.db import connection, unit_of_work
 from records.entitlement import CLASSES, PROCESS, EntitlementRun, Filter
