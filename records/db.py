@@ -12,6 +12,7 @@ import psycopg
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from psycopg.copy import QueuedLibpqWriter
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -119,6 +120,15 @@ def driver(session: Session) -> psycopg.Connection:
     opened = session.connection().connection.driver_connection
     assert isinstance(opened, psycopg.Connection)
     return opened
+
+
+@contextmanager
+def copying(session: Session, statement: bytes) -> Iterator[psycopg.Copy]:
+    """A COPY within the session's transaction. A thread sends what is written: the next row is made while the
+    database takes the last ones."""
+    cursor = driver(session).cursor()
+    with cursor.copy(statement, writer=QueuedLibpqWriter(cursor)) as copy:
+        yield copy
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import threading
+from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -43,7 +44,13 @@ def unseal(sealed: bytes) -> bytes:
 
 def seal_json(value: Any) -> bytes:
     """Encrypt a value as JSON."""
-    return seal(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    return json_sealer()(value)
+
+
+def json_sealer() -> Callable[[Any], bytes]:
+    """Encrypts values as JSON with the keys as they are now: for many, so that the keys are read once."""
+    encrypt = _keys(_key_text()).encrypt
+    return lambda value: encrypt(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def unseal_json(sealed: bytes) -> Any:
