@@ -340,12 +340,9 @@ def test_two_workers_deliver_a_batch_once(issuer: Issuing) -> None:
     assert issuer.books() == {str(one): 1 for one in ids}
 
 
-@pytest.mark.parametrize(("when", "call"), [("before", 1), ("after", 2)])
-def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, sandbox: str, when: str, call: int) -> None:
-    batch, run_id = made(3)
-    issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
+def killed(run_id: UUID, when: str, call: int) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(KILLED.parent)])}
-    died = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(KILLED), str(run_id), when, str(call)],
         capture_output=True,
         text=True,
@@ -353,14 +350,40 @@ def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, sandbox: str, w
         check=False,
         env=environment,
     )
-    assert died.returncode == -9, died.stderr
-    assert {one.state for one in rows().values()} == {"sent"}  # told before the call
+
+
+def _is_delivered_once(issuer: Issuing, batch: Made, run_id: UUID) -> None:
     assert {one.state for one in worked(run_id).values()} == {"done"}
     taken = issuer.taken()
     assert {one["credential_id"].removeprefix("urn:credential:") for one in taken} == {
         str(one.id) for one in batch.credentials
     }
     assert len(taken) == 3
+
+
+@pytest.mark.parametrize(("when", "call"), [("before", 1), ("after", 2)])
+def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, when: str, call: int) -> None:
+    batch, run_id = made(3)
+    issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
+    died = killed(run_id, when, call)
+    assert died.returncode == -9, died.stderr
+    assert {one.state for one in rows().values()} == {"sent"}  # told before the call
+    _is_delivered_once(issuer, batch, run_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(12))
+def test_a_kill_at_any_step_is_one_delivery(issuer: Issuing, part: int) -> None:
+    """Points spread over the whole of one delivery, however long that is."""
+    _, first = made(3)
+    total = int(killed(first, "anywhere", 0).stdout)
+    issuer.admin.delete("/_sandbox/europass").raise_for_status()
+    batch = told([holder(number) for number in range(10, 13)], targets=("europass",))
+    assert batch.run is not None
+    issuer.behaves(conflict_names_id=False)
+    died = killed(batch.run.id, "anywhere", 1 + total * part // 12)
+    assert died.returncode in (-9, 0), died.stderr
+    _is_delivered_once(issuer, batch, batch.run.id)
 
 
 def test_a_wrong_seal_stops_before_anything_is_sent(
