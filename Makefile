@@ -44,6 +44,7 @@ bench: .venv-bench/.installed
 	.venv-bench/bin/python -m benchmarks.credentials
 	.venv-bench/bin/python -m benchmarks.europass
 	.venv-bench/bin/python -m benchmarks.entitlements
+	.venv-bench/bin/python -m benchmarks.pages
 
 .venv-bench/.installed: .venv/.installed benchmarks/requirements.txt
 	$(PYTHON) -m venv .venv-bench

@@ -161,17 +161,23 @@ def export_credentials(
             problem = Problem("invalid-request", f"{refusal}.")
             problem.errors = [{"where": "body", "reason": problem.detail}]
             raise problem from None
-    if waiting.until_ended(run.id, prefer):
+    return ExportAccepted(**accepted(run.id, number, prefer, response))
+
+
+def accepted(run_id: UUID, exports: int, prefer: str | None, response: Response) -> dict[str, Any]:
+    """What an answer says of exports that were taken on, once their process has ended or nobody waits."""
+    if waiting.until_ended(run_id, prefer):
         response.headers["Preference-Applied"] = "wait"
-    path = f"/api/v1/processes/{run.id}"
+    path = f"/api/v1/processes/{run_id}"
     response.headers["Location"] = path
     with unit_of_work() as session:
-        return ExportAccepted(
-            process_id=run.id,
-            status_url=settings().page_url(path),
-            state=session.get_one(ProcessRun, run.id).state,
-            exports=number,
-        )
+        state = session.get_one(ProcessRun, run_id).state
+    return {
+        "process_id": run_id,
+        "status_url": settings().page_url(path),
+        "state": state,
+        "exports": exports,
+    }
 
 
 @router.get(

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from api import waiting
 from api.access import REFUSALS
 from api.credential_models import CredentialTold, ExportAccepted
-from api.credentials import CredentialId, Reader, Writer, taken
+from api.credentials import CredentialId, Reader, Writer, accepted, taken
 from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
@@ -90,18 +90,7 @@ def generate_european_credential(
     with unit_of_work() as session:
         is_repeated(session, caller, idempotency_key, f"europass\n{wish.model_dump_json()}")
         credential_id, run, number = _asked(session, wish)
-    if waiting.until_ended(run.id, prefer):
-        response.headers["Preference-Applied"] = "wait"
-    path = f"/api/v1/processes/{run.id}"
-    response.headers["Location"] = path
-    with unit_of_work() as session:
-        return EuropassAccepted(
-            process_id=run.id,
-            status_url=settings().page_url(path),
-            state=session.get_one(ProcessRun, run.id).state,
-            exports=number,
-            credential_id=credential_id,
-        )
+    return EuropassAccepted(**accepted(run.id, number, prefer, response), credential_id=credential_id)
 
 
 def _asked(session: Session, wish: CredentialChosen | CredentialTold) -> tuple[UUID, ProcessRun, int]:

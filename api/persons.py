@@ -1,6 +1,8 @@
 """Persons for a data-protection officer: find, reveal, export, erase, and who saw what. A NIK stands in
 bodies only, never in an address."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -292,16 +294,11 @@ def reveal_person(
     idempotency_key: IdempotencyKey = None,
 ) -> PersonRevealed:
     """NIK and name, with a line in the audit. No other scope includes this one, not even `*`."""
-    with unit_of_work() as session:
+    with _in_full(response, caller, idempotency_key, f"reveal {person_id}\n{why.reason}") as session:
         known = _known(session, person_id)
-        is_repeated(session, caller, idempotency_key, f"reveal {person_id}\n{why.reason}")
-        try:
-            found = person.reveal(session, known, by=_by(caller), reason=why.reason, origin=_origin(request))
-        except BadInput as error:
-            raise _no_reason(error) from None
+        found = person.reveal(session, known, by=_by(caller), reason=why.reason, origin=_origin(request))
         if found is None:
             raise not_found("What is personal of this person was erased.")
-        response.headers["Cache-Control"] = "no-store"
         return PersonRevealed(person_id=known.id, nik=found.nik, full_name=found.name)
 
 
@@ -320,21 +317,23 @@ def export_person(
     idempotency_key: IdempotencyKey = None,
 ) -> PersonExport:
     """For the person's right to a copy, in full; with a line in the audit."""
-    with unit_of_work() as session:
+    with _in_full(response, caller, idempotency_key, f"export {person_id}\n{why.reason}") as session:
         known = _known(session, person_id)
-        is_repeated(session, caller, idempotency_key, f"export {person_id}\n{why.reason}")
+        whom = Subject(known, known.learner_id)
+        found = subject.export(session, whom, by=_by(caller), reason=why.reason, origin=_origin(request))
+        return PersonExport(exported=found)
+
+
+@contextmanager
+def _in_full(response: Response, caller: Caller, key: str | None, asked: str) -> Iterator[Session]:
+    """An answer with everything of a person in it: asked for with a reason, and kept by nobody on its way."""
+    response.headers["Cache-Control"] = "no-store"
+    with unit_of_work() as session:
+        is_repeated(session, caller, key, asked)
         try:
-            found = subject.export(
-                session,
-                Subject(known, known.learner_id),
-                by=_by(caller),
-                reason=why.reason,
-                origin=_origin(request),
-            )
+            yield session
         except BadInput as error:
             raise _no_reason(error) from None
-        response.headers["Cache-Control"] = "no-store"
-        return PersonExport(exported=found)
 
 
 @router.post(

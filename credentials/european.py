@@ -57,8 +57,8 @@ def export(credential_ids: Sequence[UUID]) -> list[Step]:
                 chunk = sorted(names[name] for name in held)
                 more = _some(chunk, issuer)
             steps += more
-            if any(one.state in ("waiting", "unknown") for one in more):
-                break  # what is left stays queued, and comes with the next attempt
+            if any(one.state == "waiting" for one in more):
+                break  # the issuer is away: what is left stays queued, and comes with the next attempt
     return steps
 
 
@@ -139,23 +139,27 @@ def _runs(session: Session, credential_ids: Sequence[UUID]) -> dict[UUID, Proces
 
 
 def _delivered(parcels: Sequence[_Parcel], issuer: Issuer) -> tuple[list[Step], AuthFailed | None]:
-    """Send them, several at once; stops where the issuer refuses our key, or does not answer."""
+    """Send them, several at once; stops where the issuer refuses our key, has enough, or does not answer."""
     steps: list[Step] = []
     refused: AuthFailed | None = None
-    unanswered = 0
+    unanswered, pause = 0, timedelta(0)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for at in range(0, len(parcels), AT_ONCE):
             several = parcels[at : at + AT_ONCE]
             if refused is not None:
                 steps += [Step(one.credential_id, "queued") for one in several]
                 continue
+            if pause:
+                steps += [_later(one, "waiting", "The issuer has enough for now.", pause) for one in several]
+                continue
             if unanswered >= UNANSWERED:
-                reason = "The issuer does not answer; not sent yet."
-                steps += [_later(one, "waiting", reason) for one in several]
+                steps += [_not_sent(one) for one in several]
                 continue
             answers = list(pool.map(lambda one: _sent(issuer, one), several))
             for one, answer in zip(several, answers, strict=True):
                 unanswered = unanswered + 1 if isinstance(answer, (Transient, Ambiguous)) else 0
+                if isinstance(answer, RateLimited):
+                    pause = max(pause, timedelta(seconds=answer.retry_after))
                 if isinstance(answer, AuthFailed):
                     refused = answer
                 steps.append(_step(one, answer))
@@ -186,6 +190,14 @@ def _step(one: _Parcel, answer: Taken | ProviderError) -> Step:
         return Step(one.credential_id, "needs_attention", problem=f"{said} {more}")
     least = answer.retry_after if isinstance(answer, RateLimited) else 0.0
     return _later(one, state, said, timedelta(seconds=least))
+
+
+def _not_sent(one: _Parcel) -> Step:
+    said = "The issuer does not answer; not sent yet."
+    if one.is_late:
+        more = "Ask the issuer, then export it again."
+        return Step(one.credential_id, "needs_attention", problem=f"{said} {more}")
+    return _later(one, "waiting", said)
 
 
 def _later(

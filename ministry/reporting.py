@@ -24,7 +24,7 @@ from ministry.line import Line, put_off
 from providers.siplatih.client import Siplatih
 from providers.siplatih.refusals import UnknownProgram
 from providers.siplatih.wire import ParticipantAnswer, Reported
-from records import audit, completion, person, process, program, service_gate
+from records import audit, completion, completion_credentials, person, process, program, service_gate
 from records.completion import Completion, CompletionCall, CompletionReport, CompletionState
 from records.db import unit_of_work
 from records.program import SERVICE, Program
@@ -364,6 +364,15 @@ def _ended(session: Session, report: CompletionReport, of: Program) -> Step:
             f"`jembatan completions show {report.id}` says why. Correct them and report again"
         )
         return _stopped(session, report, of, Stopped("rejected", sentence))
+    differ = completion_credentials.differing(session, completion.corrected(session, report))
+    if differ:
+        shown = ", ".join(map(str, differ[:3])) + (" …" if len(differ) > 3 else "")
+        sentence = (
+            f"The register has the correction, and {len(differ):,} credentials still say what was reported "
+            f"before: {shown}. Revoke them, tell each anew under a new certificate number where one is due, "
+            "then retry the process"
+        )
+        return _stopped(session, report, of, Stopped("credentials-differ", sentence))
     process.finish(session, report.process_run_id, "succeeded", outcome=_outcome(report, states))
     return Step(report.id, of.program_code, "ended", states)
 

@@ -139,6 +139,19 @@ def apply(
     return moved
 
 
+def corrected(session: Session, report: CompletionReport) -> list[Completion]:
+    """Participants of a report whom the register accepted with other values than before."""
+    if not report.is_correction:
+        return []
+    wanted = sa.select(Completion).where(
+        Completion.report_id == report.id,
+        Completion.supersedes.is_not(None),
+        Completion.superseded_at.is_(None),
+        Completion.state == "accepted",
+    )
+    return list(session.scalars(wanted.options(sa.orm.undefer(Completion.name)).order_by(Completion.row)))
+
+
 def locked(session: Session, ids: Sequence[UUID]) -> list[Completion]:
     """These participants as they are now, for this transaction alone, in the order of the report."""
     found = session.scalars(

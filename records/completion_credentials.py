@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from common.settings import settings
 from records import credential, program
 from records.completion_rows import COMPLETED
-from records.credential import Content, Holder, Unit
+from records.credential import Content, Credential, Holder, Unit
 from records.person import Person
 from records.program import Program
 from records.sealed import unseal
@@ -37,10 +38,10 @@ def issue(session: Session, accepted: "Sequence[Completion]") -> None:
         learner_id = learners.get(one.person_id)
         if learner_id is None or one.name is None or one.certificate_number is None:
             continue
-        score = None if one.final_score is None else str(one.final_score.normalize())
-        by_class[one.program_id, one.completion_date].append(
-            Holder(learner_id, unseal(one.name).decode(), one.certificate_number, score=score)
+        holder = Holder(
+            learner_id, unseal(one.name).decode(), one.certificate_number, score=_score(one.final_score)
         )
+        by_class[one.program_id, one.completion_date].append(holder)
     for (program_id, day), holders in by_class.items():
         of = session.get_one(Program, program_id)
         content = program.registered_content(session, of)
@@ -54,6 +55,55 @@ def issue(session: Session, accepted: "Sequence[Completion]") -> None:
                 holders=holders,
                 targets=settings().export_targets,
             )
+
+
+def _score(score: Decimal | None) -> str | None:
+    """As a badge shows it: `92.5`, and `100`, which a plain str would write as `1E+2`."""
+    return None if score is None else f"{score.normalize():f}"
+
+
+def differing(session: Session, corrected: "Sequence[Completion]") -> list[UUID]:
+    """Credentials in force that say otherwise than these completions of one program, which were corrected: a
+    signed badge is not changed, so a person revokes it, and where one is due tells it anew."""
+    if not corrected:
+        return []
+    learners = _learners(session, [one.person_id for one in corrected])
+    told: dict[tuple[str, str], Completion] = {}  # by learner and certificate number, also the one before
+    for one in corrected:
+        before = session.get(type(one), one.supersedes) if one.supersedes is not None else None
+        for number in {one.certificate_number, before.certificate_number if before is not None else None}:
+            if number is not None and one.person_id in learners:
+                told[learners[one.person_id], number] = one
+    code = session.get_one(Program, corrected[0].program_id).program_code
+    in_force = sa.select(Credential).where(
+        Credential.program_code == code,
+        Credential.learner_id.in_({learner for learner, _ in told}),
+        Credential.state != "revoked",
+    )
+    return [
+        one.id
+        for one in session.scalars(in_force.order_by(Credential.id))
+        if (found := told.get((one.learner_id, one.certificate_number))) and not _says(one, found)
+    ]
+
+
+def _says(one: Credential, completed: "Completion") -> bool:
+    name = unseal(completed.name).decode() if completed.name else None
+    return (
+        completed.completion_status == COMPLETED
+        and one.certificate_number == completed.certificate_number
+        and one.issued_on == completed.completion_date
+        and _number(one.score) == _number(_score(completed.final_score))
+        and one.holder_name() == name
+    )
+
+
+def _number(score: str | None) -> Decimal | str | None:
+    """`92.50` and `92.5` are the same score."""
+    try:
+        return None if score is None else Decimal(score)
+    except InvalidOperation:
+        return score
 
 
 def _achievement(content: Mapping[str, Any]) -> Content:

@@ -19,9 +19,9 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from records import credential_export, status_list
-from records.db import Base, driver
+from records.db import Base, copying
 from records.process import ProcessRun
-from records.sealed import seal_json, unseal_json
+from records.sealed import json_sealer, unseal_json
 
 _TIME = TIMESTAMP(timezone=True)
 _MAKING = 0x63726564  # any number that nobody else uses: who makes credentials takes turns
@@ -252,7 +252,7 @@ def _known(session: Session, program_code: str, keys: Sequence[_Key]) -> dict[_K
 
 
 _COPY = b"""COPY credentials (id, learner_id, program_code, certificate_number, achievement_id, holder,
-    name_is_public, subject_id, email_hash, email_salt, score, issued_on, expires_on, status_list,
+    name_is_public, email_hash, email_salt, score, issued_on, expires_on, status_list,
     status_index) FROM STDIN"""
 
 
@@ -269,7 +269,14 @@ def _insert(
     if not fresh:
         return made
     places = status_list.take(session, len(fresh))
-    with driver(session).cursor().copy(_COPY) as rows:
+    sealed = json_sealer()
+    # As texts, once: the driver would write them down for each row anew.
+    achieved, issued, expires = (
+        str(achievement_id),
+        issued_on.isoformat(),
+        expires_on and expires_on.isoformat(),
+    )
+    with copying(session, _COPY) as rows:
         for (key, one), (number, index) in zip(fresh.items(), places, strict=True):
             made[key] = uuid4()
             email = one.email.strip().lower() if one.email else None
@@ -280,15 +287,14 @@ def _insert(
                     one.learner_id,
                     program_code,
                     one.certificate_number,
-                    achievement_id,
-                    seal_json({"name": one.name, "email": email}),
+                    achieved,
+                    sealed({"name": one.name, "email": email}),
                     one.name_is_public,
-                    uuid4(),
                     _hashed(email, salt),
                     salt,
                     one.score,
-                    issued_on,
-                    expires_on,
+                    issued,
+                    expires,
                     number,
                     index,
                 )

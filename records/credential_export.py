@@ -22,6 +22,8 @@ from records.process import ProcessRun
 PROCESS = "export-credentials"
 ExportState = Literal["queued", "sent", "unknown", "waiting", "done", "refused", "needs_attention"]
 OPEN: tuple[ExportState, ...] = ("queued", "sent", "unknown", "waiting")
+_WAITS: tuple[ExportState, ...] = ("unknown", "waiting")
+_TRIED_ANEW: tuple[ExportState, ...] = ("refused", "needs_attention")
 _TIME = TIMESTAMP(timezone=True)
 
 
@@ -114,6 +116,39 @@ _TAKE_OVER = sa.text(
 )
 
 
+def again(session: Session, run_id: UUID) -> None:
+    """A person had this run queued again: what was refused or needs somebody is tried anew, and nothing waits
+    any longer."""
+    session.execute(
+        sa.update(CredentialExport)
+        .where(CredentialExport.process_run_id == run_id, CredentialExport.state.in_(_TRIED_ANEW))
+        .values(state="queued", problem=None, next_attempt_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        sa.update(CredentialExport)
+        .where(CredentialExport.process_run_id == run_id, CredentialExport.state.in_(_WAITS))
+        .values(next_attempt_at=sa.func.now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def is_put_off(session: Session, run_ids: Collection[UUID], target: str) -> bool:
+    """The target takes nothing for now: an export of these runs waits until a time that has not come."""
+    return bool(
+        session.scalar(
+            sa.select(
+                sa.exists().where(
+                    CredentialExport.process_run_id.in_(run_ids),
+                    CredentialExport.target == target,
+                    CredentialExport.state == "waiting",
+                    CredentialExport.next_attempt_at > sa.func.now(),
+                )
+            )
+        )
+    )
+
+
 def to_work(
     session: Session, run_ids: Collection[UUID], target: str, most: int, after: UUID | None = None
 ) -> list[UUID]:
@@ -148,7 +183,7 @@ def _is_due() -> sa.ColumnElement[bool]:
     at = sa.func.coalesce(CredentialExport.next_attempt_at, sa.func.now())
     return sa.or_(
         CredentialExport.state.in_(("queued", "sent")),
-        sa.and_(CredentialExport.state.in_(("unknown", "waiting")), at <= sa.func.now()),
+        sa.and_(CredentialExport.state.in_(_WAITS), at <= sa.func.now()),
     )
 
 
@@ -227,6 +262,6 @@ def next_attempt(session: Session, run_id: UUID) -> datetime | None:
     """When the first export of a run that waits, or of which we do not know, is looked at again."""
     return session.scalar(
         sa.select(sa.func.min(CredentialExport.next_attempt_at)).where(
-            CredentialExport.process_run_id == run_id, CredentialExport.state.in_(("unknown", "waiting"))
+            CredentialExport.process_run_id == run_id, CredentialExport.state.in_(_WAITS)
         )
     )

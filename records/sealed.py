@@ -45,7 +45,13 @@ def unseal(sealed: bytes) -> bytes:
 
 def seal_json(value: Any) -> bytes:
     """Encrypt a value as JSON."""
-    return seal(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    return json_sealer()(value)
+
+
+def json_sealer() -> Callable[[Any], bytes]:
+    """Encrypts values as JSON with the keys as they are now: for many, so that the keys are read once."""
+    encrypt = _keys(_key_text()).encrypt
+    return lambda value: encrypt(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def unseal_json(sealed: bytes) -> Any:

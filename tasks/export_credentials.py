@@ -89,7 +89,11 @@ def _asked_for_here(
 
 
 def batches(asked: Work) -> Iterator[tuple[str, list[UUID]]]:
-    """Every export of these runs that is to be worked now, by target and in batches."""
+    """Every export of these runs that is to be worked now, by target and in batches.
+
+    A target that takes nothing for now ends with the batch that saw it: the others stay queued until the next
+    attempt, and hold no worker.
+    """
     for target, where in exports.TARGETS.items():
         after: UUID | None = None
         while True:
@@ -99,6 +103,9 @@ def batches(asked: Work) -> Iterator[tuple[str, list[UUID]]]:
                 break
             yield target, ids
             after = ids[-1]
+            with unit_of_work() as session:
+                if credential_export.is_put_off(session, asked.run_ids, target):
+                    break
 
 
 @task(name="export", task_run_name="{target}", **ONCE)

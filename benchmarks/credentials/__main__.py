@@ -1,42 +1,40 @@
 """`python -m benchmarks.credentials`: measure, print, and exit 1 only when an answer was wrong.
 
 10,000 completions become credentials, each with a place in a status list, its export and its signed badge,
-against openbadgeslib signing as many badges of the same content, in the same process on the same machine.
+against openbadgeslib signing the very same badges and doing nothing else, in one thread each.
 """
 
 import os
 import resource
+import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import psycopg
-from cryptography.hazmat.primitives import serialization
-from openbadgeslib.ob3 import (
-    Achievement,
-    Alignment,
-    IdentityObject,
-    Issuer,
-    OB3LdpSigner,
-    OB3Signer,
-    OpenBadgeCredential,
-    status_entry,
-)
+from openbadgeslib.ob3 import OB3Signer, add_data_integrity_proof
 
 from benchmarks import machine
 from common.settings import settings
 from credentials import checking, exports, ours
 from jembatan.stack import database
+from providers.open_badges.document import Achieved, Award, Centre, Writer
+from providers.open_badges.keys import Alg
 from records import credential, credential_export, db
 from records.credential import Content, Holder, Unit
 
 TARGET = 0.5
+ROUNDS = 3
 LEARNERS = 10_000
 EMBEDDED = 100  # the embedded proof takes some 40 ms each
 LIBRARIES = ("openbadgeslib", "cryptography", "pyld", "psycopg")
+LPK = "LPK-3171-0042"
+DAY = date(2026, 7, 15)
 CONTENT = Content(
     "Pengembangan Perangkat Lunak",
     "Pelatihan berbasis kompetensi untuk pengembang perangkat lunak.",
@@ -70,16 +68,23 @@ def main() -> int:
 
 def _measured(url: str, proof: str, number: int, bare: Callable[[int], float]) -> bool:
     few = min(number, 2_000)
-    before = bare(few)
-    seconds, early, late = _ours(proof, number)
-    rate_bare = few / min(before, bare(few))
-    rate = number / seconds
-    verdict = "met" if rate >= TARGET * rate_bare else "NOT met"
+    shares, rates = [], []
+    for turn in range(1, ROUNDS + 1):
+        before = bare(few)
+        seconds, early, late = _ours(f"{proof}-{turn}", number)
+        alone = 2 * few / (before + bare(few))  # what is measured lies between them
+        rates.append(number / seconds)
+        shares.append(rates[-1] / alone)
+        print(f"{proof}: {rates[-1]:,.0f}/s, the library alone {alone:,.0f}/s: {shares[-1]:.0%}")
+        if not _is_right(url, f"{proof}-{turn}", number):
+            return False
+    share = statistics.median(shares)
+    verdict = "met" if share >= TARGET else "NOT met"
     print(
-        f"{proof}: {rate:,.0f} badges a second with records and places, the library alone {rate_bare:,.0f}: "
-        f"{rate / rate_bare:.0%} ({TARGET:.0%}: {verdict}); peak memory {early} MB after a fifth, {late} MB"
+        f"{proof}: {statistics.median(rates):,.0f} badges a second with records and places, {share:.0%} of "
+        f"the library alone ({TARGET:.0%}: {verdict}); peak memory {early} MB after a fifth, {late} MB"
     )
-    return _is_right(url, proof, number)
+    return True
 
 
 def _ours(proof: str, number: int) -> tuple[float, int, int]:
@@ -94,9 +99,9 @@ def _ours(proof: str, number: int) -> tuple[float, int, int]:
         made = credential.from_completion(
             session,
             program_code=proof,
-            lpk_registration_number="LPK-3171-0042",
+            lpk_registration_number=LPK,
             achievement=CONTENT,
-            issued_on=date(2026, 7, 15),
+            issued_on=DAY,
             holders=holders,
         )
     assert made.run is not None
@@ -136,53 +141,58 @@ def _is_right(url: str, proof: str, number: int) -> bool:
     return True
 
 
-def _bare_jwt(alg: str) -> Callable[[int], float]:
+def _bare_jwt(alg: Alg) -> Callable[[int], float]:
     def measure(number: int) -> float:
-        signer = OB3Signer(_pem(alg), alg)
-        return _timed(signer.sign, number)
+        sign = OB3Signer(_pem(alg), alg).sign_payload
+        return _timed(sign, [document | _claims(document) for document in _documents(number)])
 
     return measure
 
 
 def _bare_embedded(number: int) -> float:
-    return _timed(OB3LdpSigner(_pem("EdDSA")).sign, number)
+    """The proof alone: the library's `OB3LdpSigner` also checks what it made, we check one of a batch."""
+    key, method = _pem("EdDSA"), f"{ours.issuer().id}#key"
+    return _timed(lambda one: add_data_integrity_proof(one, key, method), _documents(number))
 
 
-def _timed(sign: Callable[[OpenBadgeCredential], object], number: int) -> float:
-    badges = [_badge(one) for one in range(number)]
-    sign(badges[0])  # keys and contexts are read
+def _timed(sign: Callable[[dict[str, Any]], object], documents: list[dict[str, Any]]) -> float:
+    sign(documents[0])  # keys and contexts are read
     begun = time.perf_counter()
-    for badge in badges:
-        sign(badge)
+    for document in documents:
+        sign(document)
     return time.perf_counter() - begun
 
 
-def _badge(number: int) -> OpenBadgeCredential:
-    """The same content as the library's own model has it."""
-    return OpenBadgeCredential(
-        issuer=Issuer(ours.issuer().id, "Jembatan"),
-        recipient_id=f"urn:uuid:7c0e5d4e-6d2b-4f0a-9a53-{number:012}",
-        achievement=Achievement(
-            "https://issuer.example/achievements/1",
-            CONTENT.name,
-            CONTENT.description,
-            CONTENT.criteria,
-            achievement_type="Certificate",
-            alignments=[
-                Alignment(unit.title, f"https://skkni.example/{unit.code}", "SKKNI", unit.code)
-                for unit in CONTENT.skkni_units
-            ],
-        ),
-        credential_status=[status_entry("https://issuer.example/status/1", "revocation", number)],
-        identifiers=[IdentityObject.create(f"siti{number}@example.id", "a" * 32)],
+def _documents(number: int) -> list[dict[str, Any]]:
+    """The very badges that we sign, ready before the clock runs."""
+    achieved = Achieved(
+        uuid4(),
+        "PRG",
+        CONTENT.name,
+        CONTENT.description,
+        CONTENT.criteria,
+        Centre(LPK),
+        [(unit.code, unit.title) for unit in CONTENT.skkni_units],
+        CONTENT.kkni_level,
     )
+    writer = Writer(ours.issuer(), achieved, ours.base_url())
+    return [
+        writer.document(Award(uuid4(), uuid4(), DAY, None, (1, one), f"sha256${'a' * 64}", "b" * 32, "92.50"))
+        for one in range(number)
+    ]
 
 
-def _pem(alg: str) -> bytes:
-    key = ours.keys().for_alg("RS256" if alg == "RS256" else "EdDSA")
-    return key.private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def _claims(document: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "iss": document["issuer"]["id"],
+        "jti": document["id"],
+        "sub": document["credentialSubject"]["id"],
+        "nbf": int(datetime.fromisoformat(document["validFrom"]).timestamp()),
+    }
+
+
+def _pem(alg: Alg) -> bytes:
+    return ours.keys().for_alg(alg).pem
 
 
 def _peak() -> int:

@@ -12,7 +12,7 @@ from common.errors import BadInput
 from deployments.names import SWEEP_FLOW
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
-from records import process
+from records import credential_export, process
 from records.db import unit_of_work
 from records.process import ProcessRun
 
@@ -87,6 +87,8 @@ def retry(id: Id) -> None:
     _get(id)
     with stack(), unit_of_work() as session:
         queued = process.retry(session, id)
+        if queued:
+            credential_export.again(session, id)
     if not queued:
         complain(f"The process run {id} is not in a state that can be retried.")
         raise typer.Exit(1)

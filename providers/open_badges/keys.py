@@ -141,7 +141,7 @@ def thumbprint(jwk: Jwk) -> str:
 
 def b64url(data: bytes) -> str:
     """Base64 for addresses and JWS: no padding."""
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def did_of(base_url: str) -> str:

@@ -4,11 +4,16 @@ The official files are not part of this repository: they are looked for beside i
 tests skip.
 """
 
+import base64
+import gzip
 import hashlib
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+from xml.etree import ElementTree
 
 import httpx
 import jsonschema_rs
@@ -79,6 +84,47 @@ def test_both_forms_fit_the_official_schema_and_their_signatures_the_published_k
     multikey = _b58(methods[proof["verificationMethod"]]["publicKeyMultibase"][1:])
     assert multikey[:2] == b"\xed\x01"
     Ed25519PublicKey.from_public_bytes(multikey[2:]).verify(_b58(proof["proofValue"][1:]), hashed)
+
+
+def test_pictures_and_the_list_are_read_with_nothing_but_the_standards_words(at: httpx.Client) -> None:
+    """PNG chunks, the SVG's element and the list's bits by hand: a revoked one has its bit, and one beside it
+    has none."""
+    revoked, valid = (made(at, certificate_number=number)["credential_id"] for number in ("C1", "C2"))
+    at.post(f"/api/v1/credentials/{revoked}/revoke", json={"reason": "Issued in error"}).raise_for_status()
+    bits = []
+    for name in (revoked, valid):
+        jws = at.get(f"/credentials/{name}.jws").text
+        assert _in_png(at.get(f"/credentials/{name}/badge.png").content) == [jws]
+        root = ElementTree.fromstring(at.get(f"/credentials/{name}/badge.svg").text)
+        assert root[0].tag == "{https://purl.imsglobal.org/ob/v3p0}credential"
+        assert root[0].attrib["verify"] == jws
+
+        entry = payload(jws)["credentialStatus"]
+        keys = jwt.PyJWKSet.from_dict(at.get("/.well-known/jwks.json").json())
+        signed = at.get(entry["statusListCredential"]).text
+        key = keys[jwt.get_unverified_header(signed)["kid"]].key
+        subject = jwt.decode(signed, key, algorithms=["RS256"])["credentialSubject"]
+        encoded = subject["encodedList"]
+        assert encoded[0] == "u"
+        assert "=" not in encoded
+        unpacked = gzip.decompress(base64.urlsafe_b64decode(encoded[1:] + "=" * (-len(encoded[1:]) % 4)))
+        assert len(unpacked) * 8 >= 131_072
+        place = int(entry["statusListIndex"])
+        bits.append(unpacked[place // 8] >> (7 - place % 8) & 1)
+    assert bits == [1, 0]
+
+
+def _in_png(image: bytes) -> list[str]:
+    """Badges in the chunks of a PNG whose checksums are right."""
+    found, at = [], 8
+    while at < len(image):
+        (length,), kind = struct.unpack(">I", image[at : at + 4]), image[at + 4 : at + 8]
+        data, at = image[at + 8 : at + 8 + length], at + 12 + length
+        assert struct.unpack(">I", image[at - 4 : at])[0] == zlib.crc32(kind + data)
+        if kind == b"iTXt" and data.startswith(b"openbadgecredential\0"):
+            assert data[len(b"openbadgecredential") :].startswith(b"\0" * 5)
+            found.append(data[len(b"openbadgecredential") + 5 :].decode())
+    return found
 
 
 def test_a_recipient_is_hashed_as_the_standard_says(at: httpx.Client) -> None:

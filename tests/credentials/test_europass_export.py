@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,10 +21,11 @@ from issuing import Issuing, rows, worked
 from registry import holder, told
 from sealers import PASSWORD, file_of, pkcs12_of, rsa_key
 
+from common import clock
 from common.errors import BadInput
 from common.settings import settings
 from credentials import european, exports
-from records import credential_state
+from records import credential_state, process
 from records.credential import Made
 from records.db import unit_of_work
 from records.european_credential import EuropeanCredential
@@ -152,7 +155,6 @@ def test_a_no_is_told_with_what_the_issuer_complains_of_and_made_anew_once_mende
     with unit_of_work() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(EuropeanCredential)) == 0
     from credentials.asking import Wish, ask_for
-    from records import process
 
     with unit_of_work() as session:
         process.finish(session, run_id, "needs_attention", error={})
@@ -221,6 +223,60 @@ def test_an_issuer_that_is_away_is_left_alone_after_a_few_calls(issuer: Issuing)
     assert set(issuer.books().values()) == {1}
 
 
+def test_an_issuer_that_is_away_holds_no_worker_and_a_retry_goes_on_at_once(
+    issuer: Issuing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of a flow run end with the one that saw it; `jembatan process retry` waits for no time."""
+    from jembatan.commands.processes import retry
+    from tasks.export_credentials import Work, batches
+
+    monkeypatch.setitem(exports.TARGETS, "europass", exports.Target(european.export, 12))
+    _, run_id = made(60)
+
+    def attempt() -> int:
+        return sum(1 for target, ids in batches(Work((run_id,))) if exports.step(target, ids) is not None)
+
+    before = issuer.calls()
+    issuer.fails("500", times=None)
+    assert attempt() == 1
+    assert issuer.calls() - before == european.AT_ONCE
+    assert Counter(one.state for one in rows().values()) == {"unknown": 8, "waiting": 4, "queued": 48}
+    issuer.is_well()
+    with unit_of_work() as session:
+        process.wait(session, run_id, clock.now() + timedelta(hours=1), {})
+    retry(run_id)
+    assert attempt() == 5
+    assert {one.state for one in rows().values()} == {"done"}
+    assert set(issuer.books().values()) == {1}
+
+
+def test_an_issuer_that_has_enough_is_sent_nothing_more_and_one_bad_answer_stops_nobody(
+    issuer: Issuing,
+) -> None:
+    _, run_id = made(20)
+    before = issuer.calls()
+    issuer.fails("429", retry_after=600)
+    states = Counter(one.state for one in worked(run_id).values())
+    assert issuer.calls() - before == european.AT_ONCE
+    assert states == {"done": 7, "waiting": 13}
+    issuer.fails("500")
+    assert Counter(one.state for one in worked(run_id).values()) == {"done": 19, "unknown": 1}
+
+
+def test_what_was_refused_is_tried_anew_by_a_retry_of_its_process(issuer: Issuing) -> None:
+    from jembatan.commands.processes import retry
+
+    _, run_id = made(2)
+    issuer.fails("code", code="422")
+    assert Counter(one.state for one in worked(run_id).values()) == {"refused": 1, "done": 1}
+    with unit_of_work() as session:
+        process.finish(session, run_id, "needs_attention", error={})
+    retry(run_id)
+    assert {one.state for one in worked(run_id).values()} == {"done"}
+    assert {one.problem for one in rows().values()} == {None}
+    assert set(issuer.books().values()) == {1}
+
+
 def test_after_three_days_without_an_answer_a_person_is_asked(issuer: Issuing) -> None:
     _, run_id = made()
     with unit_of_work() as session:
@@ -264,12 +320,9 @@ def test_two_workers_deliver_a_batch_once(issuer: Issuing) -> None:
     assert issuer.books() == {str(one): 1 for one in ids}
 
 
-@pytest.mark.parametrize(("when", "call"), [("before", 1), ("after", 2)])
-def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, sandbox: str, when: str, call: int) -> None:
-    batch, run_id = made(3)
-    issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
+def killed(run_id: UUID, when: str, call: int) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(KILLED.parent)])}
-    died = subprocess.run(
+    return subprocess.run(
         [sys.executable, str(KILLED), str(run_id), when, str(call), "issuing"],
         capture_output=True,
         text=True,
@@ -277,14 +330,40 @@ def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, sandbox: str, w
         check=False,
         env=environment,
     )
-    assert died.returncode == -9, died.stderr
-    assert {one.state for one in rows().values()} == {"sent"}  # told before the call
+
+
+def _is_delivered_once(issuer: Issuing, batch: Made, run_id: UUID) -> None:
     assert {one.state for one in worked(run_id).values()} == {"done"}
     taken = issuer.taken()
     assert {one["credential_id"].removeprefix("urn:credential:") for one in taken} == {
         str(one.id) for one in batch.credentials
     }
     assert len(taken) == 3
+
+
+@pytest.mark.parametrize(("when", "call"), [("before", 1), ("after", 2)])
+def test_a_kill_around_the_call_is_one_delivery(issuer: Issuing, when: str, call: int) -> None:
+    batch, run_id = made(3)
+    issuer.behaves(conflict_names_id=False)  # another key, and it would be no answer
+    died = killed(run_id, when, call)
+    assert died.returncode == -9, died.stderr
+    assert {one.state for one in rows().values()} == {"sent"}  # told before the call
+    _is_delivered_once(issuer, batch, run_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(12))
+def test_a_kill_at_any_step_is_one_delivery(issuer: Issuing, part: int) -> None:
+    """Points spread over the whole of one delivery, however long that is."""
+    _, first = made(3)
+    total = int(killed(first, "anywhere", 0).stdout)
+    issuer.admin.delete("/_sandbox/europass").raise_for_status()
+    batch = told([holder(number) for number in range(10, 13)], targets=("europass",))
+    assert batch.run is not None
+    issuer.behaves(conflict_names_id=False)
+    died = killed(batch.run.id, "anywhere", 1 + total * part // 12)
+    assert died.returncode in (-9, 0), died.stderr
+    _is_delivered_once(issuer, batch, batch.run.id)
 
 
 def test_a_wrong_seal_stops_before_anything_is_sent(

@@ -2,6 +2,7 @@
 
 import base64
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -55,15 +56,17 @@ def test_badges_of_an_old_key_verify_though_the_setting_does_not_name_it_any_mor
     assert [checking.check(one.encode()).state for one in (first, second)] == ["valid", "valid"]
 
 
-def test_a_key_is_rotated_while_badges_are_made(at: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_rotated_while_two_workers_make_badges(
+    at: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     edwards = pem(ed25519.Ed25519PrivateKey.generate())
-    keys = [rsa_pem(), rsa_pem()]
+    keys = [rsa_pem(), rsa_pem(), rsa_pem()]
     sign_with(monkeypatch, keys[0], edwards)
     ids: list[UUID] = []
     stop = threading.Event()
 
-    def work() -> None:
-        for number in range(200):
+    def work(first: int) -> None:
+        for number in range(first, first + 1_000):
             if stop.is_set():
                 return
             told_now = told([holder(number)])
@@ -71,19 +74,30 @@ def test_a_key_is_rotated_while_badges_are_made(at: httpx.Client, monkeypatch: p
             exported(told_now.run.id)
             ids.append(told_now.credentials[0].id)
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    while len(ids) < 3:
-        pass
-    sign_with(monkeypatch, keys[1], keys[0], edwards)
-    before = len(ids)
-    while len(ids) < before + 3:
-        assert worker.is_alive()
+    def more(number: int) -> None:
+        wanted = len(ids) + number
+        while len(ids) < wanted:
+            assert any(worker.is_alive() for worker in workers)
+            time.sleep(0.01)
+
+    workers = [threading.Thread(target=work, args=(1_000 * number,)) for number in (1, 2)]
+    for worker in workers:
+        worker.start()
+    more(4)
+    for number in (1, 2):
+        sign_with(monkeypatch, *keys[number::-1], edwards)
+        more(6)
     stop.set()
-    worker.join()
+    for worker in workers:
+        worker.join()
+    sign_with(monkeypatch, keys[2], edwards)  # and every process starts again, without the old ones
+    ours._own_keys.cache_clear()
     jws = [badges.badge(one, "jws") or "" for one in ids]
-    assert len({header(one)["kid"] for one in jws}) == 2
+    named = {header(one)["kid"] for one in jws}
+    assert len(named) == 3
     assert {checking.check(one.encode()).state for one in jws} == {"valid"}
+    assert named <= {one["kid"] for one in at.get("/.well-known/jwks.json").json()["keys"]}
+    assert named <= {one["id"] for one in at.get("/.well-known/did.json").json()["verificationMethod"]}
 
 
 def test_a_leaked_key_is_withdrawn_and_its_badges_do_not_verify(

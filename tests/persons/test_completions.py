@@ -20,6 +20,7 @@ from class_room import (
 )
 
 from common.settings import settings
+from records import credential_state, process
 from records import person as persons
 from records.completion import CompletionCall, CompletionReport
 from records.credential import Credential
@@ -91,6 +92,38 @@ def test_who_is_certified_and_known_to_the_platform_gets_one_credential_with_the
             (code, "2024-07-15", "92.5")
         }
         assert made[0].holder_name() == "Siti Rahma 0"
+
+
+def test_a_correction_leaves_no_credential_that_says_otherwise_without_a_person_being_told(
+    room: ClassRoom,
+) -> None:
+    code = program_registered()
+    room.behaves(corrections=True)
+    class_ = [
+        person(number, learner_id=f"{code}-{number}", final_score=score)
+        for number, score in enumerate((100, 90, 80))
+    ]
+    ended(room, room.asked(code, class_))
+
+    def issued() -> dict[str, Credential]:
+        with unit_of_work() as session:
+            wanted = sa.select(Credential).where(Credential.program_code == code)
+            return {one.learner_id.removeprefix(f"{code}-"): one for one in session.scalars(wanted)}
+
+    before = issued()
+    assert {name: one.score for name, one in before.items()} == {"0": "100", "1": "90", "2": "80"}
+    class_[0]["final_score"], class_[1]["full_name"] = 70, "Siti Aminah"
+    taken = room.asked(code, class_, correction=True)
+    worked()
+    run = run_of(taken)
+    assert (run.state, (run.error or {})["type"]) == ("needs_attention", "credentials-differ")
+    assert all((str(before[name].id) in (run.error or {})["message"]) == (name != "2") for name in before)
+    with unit_of_work() as session:
+        for name in ("0", "1"):
+            credential_state.apply(session, before[name].id, "revoked", source="test", reason="Corrected")
+        assert process.retry(session, run.id)
+    worked()
+    assert run_of(taken).state == "succeeded"
 
 
 def test_the_same_class_a_hundred_times_is_one_report(room: ClassRoom) -> None:
