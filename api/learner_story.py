@@ -225,14 +225,18 @@ def _report(one: Completion, call: CompletionCall | None) -> Entry:
     if one.problem and one.state == "rejected":
         text += f" ({one.problem})"
     text += "." if one.superseded_at is None else ". A correction came after it."
-    has_receipt = one.state == "accepted" and call is not None
-    if has_receipt and call is not None:
-        text += f" Receipt {call.id}."
+    receipt = None
+    if one.state == "accepted" and call is not None:
+        if call.decided_by is None:
+            receipt = str(call.id)
+            text += f" Receipt {receipt}."
+        else:  # its answer was lost, and the ministry was asked
+            text += f" Found out by {words.actor(call.decided_by)}."
     return Entry(
         at=one.answered_at or one.sent_at or one.created_at,
         state=one.state,
         text=text,
-        reference=str(call.id) if has_receipt and call is not None else None,
+        reference=receipt,
         id=one.report_id,
     )
 

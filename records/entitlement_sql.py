@@ -218,8 +218,10 @@ SELECT class, count(*) FROM new GROUP BY class"""
 
 RESOLVED = """
 WITH gone AS (
-    SELECT id, class, state FROM entitlement_findings
-    WHERE state <> 'resolved' AND last_run_id <> %(run)s
+    SELECT f.id, f.class, f.state FROM entitlement_findings f
+    WHERE f.state <> 'resolved' AND NOT EXISTS (
+        SELECT FROM entitlement_found n
+        WHERE n.learner_id = f.learner_id AND n.program_code = f.program_code AND n.class = f.class)
 ), ended AS (
     UPDATE entitlement_findings f SET state = 'resolved', closed_at = %(now)s FROM gone WHERE f.id = gone.id
 ), noted AS (

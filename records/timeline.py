@@ -73,9 +73,9 @@ def of_learner(session: Session, learner_id: str, client_id: UUID | None = None)
     for finding in entitlement.of_learner(session, learner_id):
         if finding.program_code in by_code:
             of(finding.program_code).findings.append(finding)
-    for where in by_code.values():
-        where.refunds = _refunds(session, where.payments)
-        where.programs = _programs(session, where)
+    for course in by_code.values():
+        course.refunds = _refunds(session, course.payments)
+        course.programs = _programs(session, course)
     niks = [nik for nik in map(masked_nik, people) if nik]
     return Known(
         learner_id, niks, sorted(by_code.values(), key=lambda one: (one.code is None, one.code or ""))
