@@ -60,8 +60,14 @@ class Siplatih:
         except Invalid as refusal:
             if isinstance(refusal, Conflict) or not _says_that_it_is_there(refusal):
                 raise
-            told = {"code": refusal.code, "request_id": refusal.request_id, "faults": refusal.faults}
-            raise Conflict(PROVIDER, "register", refusal.reason, **told) from None
+            raise Conflict(
+                PROVIDER,
+                "register",
+                refusal.reason,
+                code=refusal.code,
+                request_id=refusal.request_id,
+                faults=refusal.faults,
+            ) from None
         made = Registration.of(answer.data, answer.evidence)
         if made is None or made.program_code != program["program_code"]:
             raise Ambiguous(PROVIDER, "register", "answers without the number of this program")
