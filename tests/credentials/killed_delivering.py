@@ -1,7 +1,7 @@
 """Export credentials, and die by SIGKILL right before or right after the N-th call.
 
-Usage: killed_delivering.py RUN_ID before|after N MODULE, of calls to the service; or RUN_ID anywhere N MODULE
-, of calls into our own code and returns of them: lives to the end where there are fewer, and prints how many
+Usage: killed_delivering.py RUN_ID before|after N MODULE, of calls to a service; or RUN_ID anywhere N MODULE,
+of calls into our own code and returns of them: lives to the end where there are fewer, and prints how many
 there were. MODULE's `worked` does the work. No part of the project knows of this: Python's own profiler sees
 the calls.
 """

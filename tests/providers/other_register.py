@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from counterpart import BROKEN, LOST, OAUTH, Call, Counterpart
 
 Said = tuple[int, Any, dict[str, str]]
-PAGE = b"<!DOCTYPE html><html><title>Pemeliharaan sistem</title></html>"
+PAGE = b"<!DOCTYPE html><html><title>Sedang pemeliharaan</title></html>"
 SCOPES = "training:read training:write credential:read credential:write"
 
 

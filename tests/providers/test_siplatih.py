@@ -478,3 +478,15 @@ def test_a_check_is_repeated_where_its_answer_is_lost(there: Counterpart, regist
 def test_a_bundle_of_authorities_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="CA bundle"):
         http.client(section("https://x"), ca_bundle=tmp_path / "none.pem")
+
+
+def test_a_code_that_is_taken_is_a_conflict_in_every_form(there: Counterpart, register: Siplatih) -> None:
+    there.says(422, {"message": "Invalid", "errors": {"program_code": ["has already been taken."]}})
+    there.says(200, {"success": False, "error": {"code": "PROGRAM_EXISTS"}})
+    for _ in range(2):
+        with pytest.raises(Conflict):
+            register.register_program(PROGRAM)
+    there.says(422, {"message": "Invalid", "errors": {"lpk_name": ["has already been taken."]}})
+    with pytest.raises(Invalid) as refused:
+        register.register_program(PROGRAM)
+    assert not isinstance(refused.value, Conflict)
