@@ -39,6 +39,9 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 # Without a server Prefect would start one of its own, on SQLite: no test of ours may rest on that.
 os.environ["PREFECT_SERVER_EPHEMERAL_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+# Each client of httpx reads the authorities that it trusts: 150 of them, longer than most tests take. No test
+# leaves the machine or needs one, and the processes that tests start inherit this.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))
 os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "home")
 os.environ["JEMBATAN_RETRY_SECONDS"] = "[0.1, 0.1]"
 

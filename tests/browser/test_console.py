@@ -11,7 +11,7 @@ from at_work import at_work
 from chromium import needs_chromium, picture
 from console_world import a_week
 from refund_desk import Desk, rows, worked
-from till import wait_until
+from till import an_invoice, wait_until
 
 from jembatan.stack import Stack
 from records import client as clients
@@ -80,9 +80,9 @@ def first_of(page: "Page", class_: str, type: str = "payment") -> str:
     return found
 
 
-def asked_for(console: Console, page: "Page", reference: str) -> tuple[dict[str, Any], str]:
+def asked_for(console: Console, page: "Page") -> tuple[dict[str, Any], str]:
     """A payment of Rp 1,500,000 and the address of the question about its refund, asked for by hand."""
-    made = console.desk.till.create(amount=1_500_000, reference=reference)
+    made = console.desk.till.create(amount=1_500_000, reference=an_invoice())
     console.desk.till.act(made, "pay")
     console.desk.till.becomes(made, "paid")
     page.goto(f"/console/payments/{made['payment_id']}")
@@ -118,7 +118,7 @@ def test_a_refund_above_the_limit_is_asked_for_by_one_and_approved_by_another(
     console: Console, page: "Page", browser: "Browser", tmp_path: Path
 ) -> None:
     console.sign_in(page, "rina")
-    made, question = asked_for(console, page, "INV-2026-004711")
+    made, question = asked_for(console, page)
     assert page.get_by_role("button", name="Approve").count() == 0
     assert "somebody else has to approve it" in page.inner_text("main")
     forged = page.evaluate(
@@ -213,7 +213,7 @@ def test_every_page_fits_a_phone_and_has_no_barriers(console: Console, page: "Pa
     page.goto("/console/sign-in")
     look_for_barriers("sign-in")
     console.sign_in(page, "rina")
-    _, question = asked_for(console, page, "INV-2026-004712")
+    _, question = asked_for(console, page)
     page.goto("/reconciliations/")
     statement = page.locator("table.list tbody a").first.get_attribute("href") or ""
     seen = {

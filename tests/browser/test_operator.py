@@ -12,7 +12,7 @@ import httpx
 import pytest
 from chromium import needs_chromium, picture
 from stack_at_work import Up, a_home, environment_for, wait_until
-from till import order
+from till import an_invoice, order
 
 from common import clock
 
@@ -101,7 +101,8 @@ def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
 ) -> None:
     prefect, ui = stack["prefect_api_url"], stack["prefect_api_url"].removesuffix("/api")
     signed_in = {"Authorization": f"Bearer {stack['api_key']}"}
-    body = order(reference="INV-2026-004711", amount=1_500_000)
+    reference = an_invoice()
+    body = order(reference=reference, amount=1_500_000)
     made = httpx.post(f"{stack['api_url']}/api/v1/payments/create", json=body, headers=signed_in).json()
     httpx.post(f"{stack['sandbox_url']}/_sandbox/payments/gopay/{made['reference']}/pay").raise_for_status()
 
@@ -128,7 +129,7 @@ def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
     page.get_by_label("Your key").fill(stack["finance_key"])
     page.get_by_role("button", name="Sign in").click()
     page.get_by_role("button", name="Sign out").wait_for()
-    question = page.get_by_role("link", name="Give back Rp 1,500,000 of INV-2026-004711")
+    question = page.get_by_role("link", name=f"Give back Rp 1,500,000 of {reference}")
 
     def is_asked() -> bool:
         page.reload()
@@ -142,7 +143,7 @@ def test_a_refund_asked_for_in_the_prefect_ui_is_approved_in_the_console(
     picture(page, "refund-approval", tmp_path)
     page.get_by_role("button", name="Approve").click()
     page.get_by_text("Approved. What you allowed has begun.").wait_for()
-    page.get_by_role("link", name="INV-2026-004711").click()
+    page.get_by_role("link", name=reference).click()
 
     def is_back() -> bool:
         page.reload()

@@ -178,6 +178,7 @@ def test_a_kill_right_after_the_call_gives_back_once(desk: Desk, a_worker: Calla
     made = desk.paid("linkaja")
     asked = desk.asked(made)
     desk.till.fail("linkaja", "refund", "drip", seconds=0.5)
+    desk.till.quiet("linkaja")  # its message would tell us before the kill
     worker = a_worker(0, asked["process_id"])
     wait_until(lambda: desk.given_back(made), "the gateway to have acted")
     worker.kill()
