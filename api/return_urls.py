@@ -1,10 +1,10 @@
 """Where a learner may be sent after paying: a page of the platform, or its app."""
 
-import ipaddress
 import re
 from urllib.parse import urlsplit
 
 from common.settings import settings
+from providers.guard import is_this_machine
 
 _APP_SCHEME = re.compile(r"[a-z][a-z0-9.+-]{2,}")
 # What a browser would open by itself or hand to another program that is no learner's app. https has been
@@ -27,17 +27,10 @@ def checked(url: str) -> str:
         raise ValueError("an address with a user name is not taken")
     if parts.scheme == "https" and host:
         return url
-    if parts.scheme == "http" and settings().env == "sandbox" and _is_this_machine(host):
+    if parts.scheme == "http" and settings().env == "sandbox" and is_this_machine(host):
         return url
     if parts.scheme in _CLOSED_SCHEMES or not _APP_SCHEME.fullmatch(parts.scheme):
         raise ValueError("only https, or the link of an app such as com.example.app://paid")
     if "://" not in url:
         raise ValueError("the link of an app has :// after its scheme")
     return url
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,6 +1,5 @@
 """LinkedIn accounts of learners: connect one, let it go, and the form that a learner fills at LinkedIn."""
 
-import ipaddress
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 from common import clock
 from common.errors import BadInput, ProviderError
 from common.settings import settings
+from providers.guard import is_this_machine
 from providers.linkedin.oauth import Consent, Grant
 from providers.linkedin.profile import Certificate, add_link
 from records import learner_session, linkedin_connection
@@ -135,17 +135,10 @@ def redirect_uri() -> str:
         host = parts.hostname or ""
     except ValueError:
         host, parts = "", urlsplit("")
-    is_here = settings().env == "sandbox" and parts.scheme == "http" and _is_this_machine(host)
+    is_here = settings().env == "sandbox" and parts.scheme == "http" and is_this_machine(host)
     if not host or "#" in address or not (parts.scheme == "https" or is_here):
         raise BadInput("the address for LinkedIn's answers has to be https: JEMBATAN_PUBLIC_URL")
     return address
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @contextmanager

@@ -39,6 +39,14 @@ _NEVER = tuple(
 )
 
 
+def is_this_machine(host: str) -> bool:
+    """Whether the host of an address is this machine, by its name or its number."""
+    try:
+        return host == "localhost" or is_loopback(ipaddress.ip_address(host))
+    except ValueError:
+        return False
+
+
 def is_loopback(address: Address) -> bool:
     """Whether it is this machine itself."""
     return any(address in network for network in _LOOPBACK)
