@@ -48,8 +48,6 @@ WORDS: dict[Language, dict[str, str]] = {
         "score": "Nilai",
         "number": "Nomor sertifikat",
         "units": "Unit kompetensi SKKNI",
-        "unit_code": "Kode unit",
-        "unit_title": "Kompetensi",
         "about": "Yang dipelajari",
         "criteria": "Syarat kelulusan",
         "check": "Periksa keaslian",
@@ -100,7 +98,6 @@ WORDS: dict[Language, dict[str, str]] = {
         "verify_lead": "Apakah lencana ini asli, tidak diubah, dan masih berlaku? Unggah berkasnya atau tempelkan isinya, "
         "dari penerbit mana pun. Tidak ada yang disimpan.",
         "drop": "Seret berkas ke sini, atau pilih",
-        "file": "Berkas lencana",
         "file_hint": "PNG, SVG, JSON atau JWT, paling besar 5 MiB",
         "text": "Atau tempelkan isinya",
         "text_hint": "JSON, atau JWT yang dimulai dengan eyJ",
@@ -180,8 +177,6 @@ WORDS: dict[Language, dict[str, str]] = {
         "score": "Grade",
         "number": "Certificate number",
         "units": "Units of competency (SKKNI, Indonesia)",
-        "unit_code": "Unit code",
-        "unit_title": "Competency",
         "about": "What was learnt",
         "criteria": "What had to be shown",
         "check": "Check that it is genuine",
@@ -232,7 +227,6 @@ WORDS: dict[Language, dict[str, str]] = {
         "verify_lead": "Is a badge genuine, unchanged and still valid? Drop its file here or paste it, whoever issued it. "
         "Nothing of it is kept.",
         "drop": "Drop a file here, or choose one",
-        "file": "Badge file",
         "file_hint": "PNG, SVG, JSON or JWT, at most 5 MiB",
         "text": "Or paste it",
         "text_hint": "JSON, or a JWT, which begins with eyJ",
