@@ -72,13 +72,12 @@ def test_nothing_that_is_left_behind_holds_a_nik_or_a_name(
     clean("what a file's name becomes", f"{said.output} {said.exception}")
     named.unlink()
     with monkeypatch.context() as patch:  # something breaks where nobody expects it: a trace of it is left
-        taken = room.asked(code, people(2, first=5))
+        taken = room.asked(code, people(2, first=COUNT))
         patch.setenv("JEMBATAN_ENCRYPTION_KEYS", Fernet.generate_key().decode())
         settings.cache_clear()
         clean("a flow that broke", flow(taken["report_id"]))
     settings.cache_clear()
     clean("a process that broke", room.http.get(f"/api/v1/processes/{taken['process_id']}").text)
-    assert any(record.exc_info for record in caplog.records)
     for where, row in everything(database):
         clean(where, row)
     APILogHandler().flush()
