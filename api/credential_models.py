@@ -294,6 +294,17 @@ class CredentialReason(BaseModel):
     )
 
 
+class NameShown(BaseModel):
+    """The learner's word on the name: whether the public page shows it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"show_name": True}]})
+
+    show_name: Annotated[bool, Field(strict=True)] = Field(
+        description="`true`: the learner agreed that the public page shows name and certificate number",
+        examples=[True],
+    )
+
+
 class ExportWish(BaseModel):
     """Which credentials to export, and where to. Either some by their ids, or all of a program."""
 

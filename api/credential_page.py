@@ -22,10 +22,11 @@ from api.public_pages import Public
 from api.public_words import moment
 from common import clock
 from common.settings import settings
-from credentials import add_to_profile, certificates, european, images, public
+from credentials import certificates, european, images, linkedin, public
 from credentials.public import Shown
 from providers.europass.concepts import Language
 from providers.europass.page import unturned, written
+from providers.linkedin.profile import Certificate
 from providers.open_badges import card
 from providers.open_badges.card import Card
 from records.credential import Achievement
@@ -44,9 +45,11 @@ def page_of(credential_id: UUID, request: Request) -> Response:
     shown = public.read(credential_id)
     if shown is None:
         return here.problem(404, "not_found")
-    body = _written(
-        shown, here, clock.business_date(clock.now()), _issuer(), settings().badges.may_be_indexed
+    form = linkedin.certificate_of(
+        shown.id, shown.content.name, shown.centre_name, shown.issued_on, shown.expires_on
     )
+    today = clock.business_date(clock.now())
+    body = _written(shown, here, today, _issuer(), form, settings().badges.may_be_indexed)
     status = 410 if shown.state == "withdrawn" else 200
     headers = {"Vary": "Accept, Accept-Language", "Content-Language": here.language}
     return _kept(request, body.encode(), "text/html; charset=utf-8", headers, status)
@@ -54,7 +57,12 @@ def page_of(credential_id: UUID, request: Request) -> Response:
 
 @lru_cache(maxsize=512)
 def _written(
-    shown: Shown, here: Public, today: date, issuer: tuple[str, str | None], is_indexed: bool
+    shown: Shown,
+    here: Public,
+    today: date,
+    issuer: tuple[str, str | None],
+    form: Certificate,
+    is_indexed: bool,
 ) -> str:
     """The page. All that it says comes in, so that the same is written once."""
     say, language, content = here.say, here.language, shown.content
@@ -83,8 +91,8 @@ def _written(
         issued_on=written(shown.issued_on, language),
         expires_on=written(shown.expires_on, language) if shown.expires_on else None,
         is_indexed=is_indexed and shown.state != "withdrawn",
-        linkedin=add_to_profile.link(shown, name, address) if shown.is_good else None,
-        linkedin_values=_values(shown, say, name, address),
+        linkedin=linkedin.form_link(form) if shown.is_good else None,
+        linkedin_values=_values(form, say),
     )
 
 
@@ -105,14 +113,13 @@ def _banner(shown: Shown, say: dict[str, str], language: Language, today: date, 
     return text.format(moment(shown.since, language))
 
 
-def _values(shown: Shown, say: dict[str, str], issuer: str, address: str) -> list[tuple[str, str]]:
+def _values(form: Certificate, say: dict[str, str]) -> list[tuple[str, str]]:
     """What LinkedIn's form asks for, as people read it."""
-    said = add_to_profile.values(shown, issuer, address)
-    rows = [("li_name", said["name"]), ("li_organizationName", issuer)]
-    rows.append(("li_issued", f"{said['issueMonth']}/{said['issueYear']}"))
-    if "expirationYear" in said:
-        rows.append(("li_expires", f"{said['expirationMonth']}/{said['expirationYear']}"))
-    rows += [("li_certId", said["certId"]), ("li_certUrl", address)]
+    rows = [("li_name", form.name), ("li_organizationName", form.organisation)]
+    rows.append(("li_issued", f"{form.issued_on.month}/{form.issued_on.year}"))
+    if form.expires_on is not None:
+        rows.append(("li_expires", f"{form.expires_on.month}/{form.expires_on.year}"))
+    rows += [("li_certId", str(form.id)), ("li_certUrl", form.url)]
     return [(say[name], value) for name, value in rows]
 
 

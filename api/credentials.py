@@ -1,6 +1,7 @@
 """Credentials for programs: make one, see it, end it, have it exported."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from api.credential_models import (
     CredentialWithHistory,
     ExportAccepted,
     ExportWish,
+    NameShown,
     ShownCredential,
 )
 from api.cursors import Cursor
@@ -235,20 +237,42 @@ def restore_credential(
     return _moved(credential_id, "valid", caller, "", idempotency_key)
 
 
+@router.post("/{credential_id:uuid}/show-name", summary="Show the name, or no longer", **_CHANGES)
+def show_credential_name(
+    credential_id: CredentialId, word: NameShown, caller: Writer, idempotency_key: IdempotencyKey = None
+) -> CredentialWithHistory:
+    """Pass on the learner's word on the name. The public page follows at once; what others saved of it, or a
+    certificate that somebody has downloaded, stays as it was."""
+    with unit_of_work() as session:
+        asked = f"show-name {credential_id}\n{word.show_name}"
+        if not is_repeated(session, caller, idempotency_key, asked):
+            with _in_words():
+                source = f"client:{caller.name}"
+                credential_state.show_name(session, credential_id, is_agreed=word.show_name, source=source)
+    return _with_history(credential_id)
+
+
 def _moved(
     credential_id: UUID, to_state: str, caller: Caller, reason: str, key: str | None
 ) -> CredentialWithHistory:
     with unit_of_work() as session:
         if is_repeated(session, caller, key, f"{to_state} {credential_id}\n{reason}"):
             return _with_history(credential_id)
-        try:
+        with _in_words():
             source = f"client:{caller.name}"
             credential_state.apply(session, credential_id, to_state, source=source, reason=reason)
-        except NotPossible as refusal:
-            raise Problem("not-possible", str(refusal)) from None
-        except sa.exc.NoResultFound:
-            raise _no_such() from None
     return _with_history(credential_id)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What cannot be is a problem document."""
+    try:
+        yield
+    except NotPossible as refusal:
+        raise Problem("not-possible", str(refusal)) from None
+    except sa.exc.NoResultFound:
+        raise _no_such() from None
 
 
 def _with_history(credential_id: UUID) -> CredentialWithHistory:

@@ -28,6 +28,7 @@ from api.credential_models import (
     CredentialWithHistory,
     ExportAccepted,
     ExportWish,
+    NameShown,
     ShownCredential,
     ShownExport,
 )
@@ -139,7 +140,7 @@ _WITH_EXAMPLE: tuple[type[BaseModel], ...] = (
     RefundOfException,
     ShownApproval, Approvals, ApprovalWord, RefusalWord,
     AchievementTold, CredentialTold, ShownExport, ShownCredential, CredentialMade, CredentialWithHistory,
-    CredentialEventShown, Credentials, CredentialReason, ExportWish, ExportAccepted,
+    CredentialEventShown, Credentials, CredentialReason, NameShown, ExportWish, ExportAccepted,
     CredentialChosen, EuropassAccepted, BadgeCheck, BadgeReport,
     LinkedInConnect, LinkedInConnectionShown, LinkedInDisconnect, AddCertification, ProfileFields,
     CertificationAdded,

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -99,14 +100,22 @@ def certificate(session: Session, one: Credential) -> Certificate:
     """What a learner enters at LinkedIn; nothing personal. The issuer is the training centre, or whose page
     the setting names."""
     found = session.get(TrainingCentre, one.achievement.lpk_registration_number)
+    centre = found.name if found is not None else None
+    return certificate_of(one.id, one.achievement.content["name"], centre, one.issued_on, one.expires_on)
+
+
+def certificate_of(
+    id: UUID, name: str, centre: str | None, issued_on: date, expires_on: date | None
+) -> Certificate:
+    """The same, of what is known already. centre: the training centre's name, where it is known."""
     return Certificate(
-        id=one.id,
-        name=one.achievement.content["name"],
-        organisation=found.name if found is not None else settings().badges.issuer_name,
+        id=id,
+        name=name,
+        organisation=centre or settings().badges.issuer_name,
         organisation_id=settings().linkedin.organization_id,
-        issued_on=one.issued_on,
-        expires_on=one.expires_on,
-        url=settings().page_url(f"/credentials/{one.id}"),
+        issued_on=issued_on,
+        expires_on=expires_on,
+        url=settings().page_url(f"/credentials/{id}"),
     )
 
 

@@ -22,7 +22,8 @@ State = Literal["valid", "not_yet_valid", "expired", "suspended", "revoked", "wi
 class Shown:
     """A credential as its page shows it. name, number: only where the learner agreed, else None.
 
-    reason, since: where it is revoked or suspended. is_european: a European credential of it was made.
+    centre_name: None where the training centre has told none, and `centre` is its number in words. reason,
+    since: where it is revoked or suspended. is_european: a European credential of it was made.
     """
 
     id: UUID
@@ -32,6 +33,7 @@ class Shown:
     program_code: str
     centre: str
     centre_number: str
+    centre_name: str | None
     centre_url: str | None
     issued_on: date
     expires_on: date | None
@@ -99,6 +101,7 @@ def read(credential_id: UUID) -> Shown | None:
         program_code=row.program_code,
         centre=row.centre or f"LPK {row.lpk_registration_number}",
         centre_number=row.lpk_registration_number,
+        centre_name=row.centre,
         centre_url=row.centre_url,
         issued_on=row.issued_on,
         expires_on=row.expires_on,

@@ -49,6 +49,29 @@ def apply(session: Session, credential_id: UUID, to_state: str, *, source: str, 
     return found
 
 
+def show_name(session: Session, credential_id: UUID, *, is_agreed: bool, source: str) -> Credential:
+    """Let the public page show the holder's name and certificate number, or no longer: the learner's word.
+
+    source: who passed the word on. Raises NotPossible where nothing personal is left, NoResultFound where
+    there is no such credential.
+    """
+    found = session.get_one(Credential, credential_id, with_for_update={"of": Credential})
+    if found.withdrawn_at is not None:
+        raise NotPossible("It was withdrawn at the learner's request: there is no name any more.")
+    if found.name_is_public != is_agreed:
+        found.name_is_public = is_agreed
+        session.add(
+            CredentialEvent(
+                credential_id=found.id,
+                from_state=found.state,
+                to_state=found.state,
+                source=source,
+                reason="the learner agreed to show the name" if is_agreed else "the learner shows no name",
+            )
+        )
+    return found
+
+
 def history(session: Session, credential_id: UUID) -> list[CredentialEvent]:
     """What happened to a credential's state, in order."""
     wanted = sa.select(CredentialEvent).where(CredentialEvent.credential_id == credential_id)

@@ -49,7 +49,8 @@ OF_THE_ORDER = {
 # thousand drawn keys some come twice.
 ONLY_THE_KEY = (
     "verify_payment", "cancel_payment", "register_program", "decide_program", "verify_credential",
-    "revoke_credential", "suspend_credential", "restore_credential", "find_person",
+    "revoke_credential", "suspend_credential", "restore_credential", "show_credential_name",
+    "find_person",
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import io
 import re
 from html import unescape
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -54,6 +54,24 @@ def test_the_name_and_the_number_stand_there_only_where_the_learner_agreed(at: h
     assert "PAGE-2" not in page
     assert "siti@example.id" not in page
     assert "tanpa persetujuannya" in page
+
+
+def test_the_learner_agrees_later_and_takes_it_back(at: httpx.Client) -> None:
+    one = made(at, certificate_number="PAGE-2b")
+    path, word = (
+        f"/credentials/{one['credential_id']}",
+        f"/api/v1/credentials/{one['credential_id']}/show-name",
+    )
+    assert at.post(word, json={"show_name": "yes"}).status_code == 422
+    for _ in range(2):  # told twice is told once
+        events = at.post(word, json={"show_name": True}).raise_for_status().json()["events"]
+    assert [event["reason"] for event in events] == ["the learner agreed to show the name"]
+    assert "Siti Aminah" in see(at, path)
+    assert "PAGE-2b" in see(at, path)
+    at.post(word, json={"show_name": False}).raise_for_status()
+    assert "Siti Aminah" not in see(at, path)
+    assert "PAGE-2b" not in see(at, path)
+    assert at.post(f"/api/v1/credentials/{uuid4()}/show-name", json={"show_name": True}).status_code == 404
 
 
 def test_a_state_is_seen_by_the_next_who_looks_on_page_api_and_list(at: httpx.Client) -> None:
