@@ -12,6 +12,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from api_world import execute
+from till import wait_until
 
 from api import relay, sweep
 from api.prefect_server import PrefectUnavailable
@@ -168,7 +169,7 @@ def test_a_run_that_lost_its_worker_is_queued_again_and_its_flow_run_ends(prefec
     execute("UPDATE process_runs SET started_at = now() - interval '1 minute'")
     with process.worked_alone(run_id.hex):
         assert sweep.orphans() == []
-    (said,) = sweep.orphans()
+    (said,) = wait_until(sweep.orphans, "the database to notice that nobody works it")
     assert "lost its worker and is queued again" in said
     assert prefect.get(f"/flow_runs/{first}").json()["state_type"] == "CRASHED"
     relay.hand_over()

@@ -123,6 +123,7 @@ def test_an_employer_opens_it_on_a_phone_and_sees_how_it_stands(
     assert found == {}
 
 
+@pytest.mark.slow
 def test_names_of_every_kind_turn_and_break_nothing(
     at: httpx.Client,  # noqa: F811
     window: Callable[..., "Page"],

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from register_desk import due
 from register_desk import worked as registered
 from registry import exported
-from test_europass_export import sandbox  # noqa: F401  # a fixture
 
 from common.settings import settings
 from jembatan.commands import demo_credential
@@ -30,7 +29,7 @@ def _reported() -> None:
 
 
 @pytest.fixture
-def at_work(at: httpx.Client, sandbox: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:  # noqa: F811
+def at_work(at: httpx.Client, sandbox: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     """The API, the sandbox's register, and somebody who works what is due, as the flows do."""
     monkeypatch.setenv("JEMBATAN_SANDBOX_URL", sandbox)
     settings.cache_clear()

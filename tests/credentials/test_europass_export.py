@@ -104,7 +104,7 @@ def test_the_name_is_encrypted_where_it_is_stored(issuer: Issuing, database: str
     with psycopg.connect(database) as raw:
         (body,) = raw.execute("SELECT body FROM european_credentials").fetchone() or (b"",)
     assert b"Siti Aminah" not in body
-    assert b"\"payload\"" not in body
+    assert b'"payload"' not in body
     kept = european.document(made_.credentials[0].id)
     assert kept is not None
     assert "Siti Aminah" in kept.document()

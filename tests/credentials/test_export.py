@@ -173,7 +173,7 @@ def _is_once(database: str) -> None:
     assert [len(rows(model)) for model in (Credential, CredentialExport, OpenBadge)] == [12, 12, 12]
 
 
-@pytest.mark.parametrize("point", [250, 700])
+@pytest.mark.parametrize("point", [250, 600])
 def test_a_kill_while_it_is_made_or_signed_leaves_nothing_half(database: str, point: int) -> None:
     """Two of the points with every run of the tests."""
     died = killed(point)

@@ -142,6 +142,7 @@ def test_wrong_usage_ends_with_a_sentence_and_exit_code_2(
     assert sentence in said
 
 
+@pytest.mark.slow
 def test_a_fresh_home_gets_a_database_and_nothing_else() -> None:
     with a_home() as home:
         done = subprocess.run(

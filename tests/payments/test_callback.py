@@ -94,7 +94,9 @@ def test_the_dashboards_test_notification_gets_a_yes_and_changes_nothing(till: T
     assert [one.state for one in notifications()] == ["dropped"]
 
 
-@pytest.mark.parametrize("gateway", GATEWAYS)
+@pytest.mark.parametrize(
+    "gateway", ["gopay", *(pytest.param(one, marks=pytest.mark.slow) for one in ("ovo", "linkaja"))]
+)
 def test_a_thousand_notifications_in_any_order_end_where_the_legal_order_ends(
     till: Till, gateway: str
 ) -> None:

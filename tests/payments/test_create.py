@@ -41,8 +41,14 @@ def test_a_payment_is_created_and_the_learner_can_pay(till: Till, gateway: str) 
     assert paid["actions"] == []
 
 
-@pytest.mark.parametrize("with_key", [True, False])
-@pytest.mark.parametrize("gateway", GATEWAYS)
+@pytest.mark.parametrize(
+    ("gateway", "with_key"),
+    [("gopay", True), ("linkaja", False)]
+    + [
+        pytest.param(*one, marks=pytest.mark.slow)
+        for one in (("gopay", False), ("linkaja", True), ("ovo", True), ("ovo", False))
+    ],
+)
 def test_fifty_at_once_make_one_charge(till: Till, gateway: str, with_key: bool) -> None:
     body = order(gateway)
     headers = {"Idempotency-Key": body["reference"]} if with_key else {}
@@ -85,8 +91,18 @@ def test_another_clients_payment_is_not_there_and_its_reference_is_taken(till: T
     assert (taken.status_code, taken.json()["type"]) == (409, "urn:jembatan:problem:reference-taken")
 
 
-@pytest.mark.parametrize("kind", ["lost", "reset_after", "500_after", "500", "reset", "html", "half"])
-@pytest.mark.parametrize("gateway", ["gopay", "linkaja"])
+@pytest.mark.parametrize(
+    ("gateway", "kind"),
+    [("gopay", "lost"), ("linkaja", "reset_after"), ("gopay", "html"), ("linkaja", "500")]
+    + [
+        pytest.param("gopay", kind, marks=pytest.mark.slow)
+        for kind in ("reset_after", "500_after", "500", "reset", "half")
+    ]
+    + [
+        pytest.param("linkaja", kind, marks=pytest.mark.slow)
+        for kind in ("lost", "500_after", "reset", "html", "half")
+    ],
+)
 def test_a_lost_answer_is_unknown_and_heals_without_a_second_charge(
     till: Till, gateway: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from till import Till
 
 from common import clock
-from common.settings import GATEWAYS
 from records import exceptions
 from records.db import unit_of_work
 from records.process import ProcessRun
@@ -33,7 +32,9 @@ def reconciled(gateway: str) -> dict[str, Any]:
         return run.outcome
 
 
-@pytest.mark.parametrize("gateway", GATEWAYS)
+@pytest.mark.parametrize(
+    "gateway", ["gopay", *(pytest.param(one, marks=pytest.mark.slow) for one in ("ovo", "linkaja"))]
+)
 def test_live_payments_match_the_report_and_a_missed_one_is_healed_by_its_status(
     till: Till, gateway: str
 ) -> None:

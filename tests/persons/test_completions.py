@@ -309,6 +309,7 @@ def test_a_program_that_the_register_has_lost_is_for_a_person(room: ClassRoom) -
 def test_three_days_of_outage_hold_no_worker_and_lose_nobody(room: ClassRoom) -> None:
     codes = [program_registered() for _ in range(2)]
     taken = [room.asked(code, people(5, first=100 * place)) for place, code in enumerate(codes)]
+    before = room.calls()  # other tests call the same sandbox
     for kind in ("500", "html", "lost"):
         room.till.sandbox.delete("/_sandbox/failures")
         room.fail("complete", kind, times=None)
@@ -319,7 +320,7 @@ def test_three_days_of_outage_hold_no_worker_and_lose_nobody(room: ClassRoom) ->
             assert run.next_attempt_at is not None
             assert run.error is not None
         later(24)
-    assert room.calls() < 20  # the gate keeps useless calls away
+    assert room.calls() - before < 20  # the gate keeps useless calls away
     room.till.sandbox.delete("/_sandbox/failures")
     for _ in range(4):
         worked()

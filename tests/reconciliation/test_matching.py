@@ -17,7 +17,9 @@ from records.db import connection, unit_of_work
 from records.staging import Staging
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize(
+    "seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 40))]
+)
 def test_every_line_and_payment_gets_the_class_of_the_rules(database: str, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     items = random_items(rng, rng.choice([1, 8, 60]))

@@ -150,7 +150,7 @@ def kill_and_repair(run_killed: Killed, folder: Path, points: Sequence[float]) -
 
 
 def test_a_run_killed_in_the_middle_ends_like_one_that_was_not(run_killed: Killed, tmp_path: Path) -> None:
-    kill_and_repair(run_killed, tmp_path, [0.7, 0.95])
+    kill_and_repair(run_killed, tmp_path, [0.95])
 
 
 @pytest.mark.slow

@@ -39,7 +39,9 @@ def live_through(it: OtherRegister) -> None:
         later(hours=1)
 
 
-@pytest.mark.parametrize("look_up", ["list", "page", "single"])
+@pytest.mark.parametrize(
+    "look_up", ["list", *(pytest.param(one, marks=pytest.mark.slow) for one in ("page", "single"))]
+)
 def test_each_program_is_registered_once_by_its_books(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, look_up: str
 ) -> None:
@@ -59,7 +61,7 @@ def test_each_program_is_registered_once_by_its_books(
     assert set(it.times_by_code().values()) == {1}
 
 
-@pytest.mark.parametrize("look_up", ["404", "405"])
+@pytest.mark.parametrize("look_up", ["404", pytest.param("405", marks=pytest.mark.slow)])
 def test_without_a_look_up_nothing_is_sent_twice_and_nothing_is_called_registered_that_is_not(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, look_up: str
 ) -> None:

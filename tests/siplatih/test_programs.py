@@ -335,6 +335,7 @@ def test_the_one_that_was_the_trial_waits_no_longer_than_those_behind_it(desk: D
         later(hours=2)
 
 
+@pytest.mark.slow
 def test_three_days_away_then_all_goes_through_once_and_in_order(desk: Desk) -> None:
     """The same with two hundred programs and five thousand people is in test_outage.py."""
     asked = [desk.asked() for _ in range(8)]

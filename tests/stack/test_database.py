@@ -39,6 +39,7 @@ def user_of(home: Home) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_ten_at_once_start_one_server_and_the_last_stops_it(home: Home) -> None:
     users = [user_of(home) for _ in range(10)]
     started = {user.stdout.readline() for user in users if user.stdout}
@@ -89,6 +90,7 @@ def test_a_stale_or_half_written_pid_file_is_no_obstacle(home_with_data: Home, r
     assert not processes_of(home_with_data)
 
 
+@pytest.mark.slow
 def test_a_killed_initdb_leaves_nothing_that_looks_like_a_database(home: Home) -> None:
     home.prepare()
     unfinished = home.path / "postgres.unfinished"
@@ -99,6 +101,7 @@ def test_a_killed_initdb_leaves_nothing_that_looks_like_a_database(home: Home) -
     assert not unfinished.exists()
 
 
+@pytest.mark.slow
 def test_a_home_with_a_long_path_has_its_socket_elsewhere() -> None:
     with a_home() as short:
         home = Home(short.path / ("long-" * 20) / 'it\'s a "home"')

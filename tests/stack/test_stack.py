@@ -138,6 +138,7 @@ def test_what_is_registered_is_what_prefect_yaml_says(running: Up) -> None:
         assert str(ROOT) not in str(deployment)
 
 
+@pytest.mark.slow
 def test_registering_again_leaves_paused_paused_and_what_people_added(running: Up) -> None:
     def nightly() -> dict[str, Any]:
         found: dict[str, Any] = get(running, f"/deployments/name/{RECONCILE_NIGHTLY}")
@@ -181,6 +182,7 @@ def test_a_command_uses_what_up_offers_and_starts_nothing(running: Up, beside: H
     assert is_up(there(running)["api_url"] + "/healthz")
 
 
+@pytest.mark.slow
 def test_a_flow_in_this_process_is_recorded_by_the_server(running: Up) -> None:
     done = subprocess.run(
         [sys.executable, "-c", RUN_A_FLOW],
@@ -195,6 +197,7 @@ def test_a_flow_in_this_process_is_recorded_by_the_server(running: Up) -> None:
     assert httpx.get(f"{url}/flow_runs/{run}").json()["state_type"] == "COMPLETED"
 
 
+@pytest.mark.slow
 def test_the_database_alone_is_enough_for_a_command_that_needs_no_more(home: Home) -> None:
     with stack() as mine:
         assert mine.prefect_api_url is None
