@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -359,11 +360,16 @@ def taken(session: Session, told: CredentialTold, targets: Sequence[str]) -> tup
     return one.id, made.run
 
 
+_FIRST_DAY = date(1970, 1, 1)
+
+
 def _check_days(told: CredentialTold) -> None:
     """Days that no certificate can have."""
     wrong = None
     if told.issued_on > clock.business_date(clock.now()):
         wrong = ("issued_on", "The day of issue lies in the future.")
+    elif told.issued_on < _FIRST_DAY:
+        wrong = ("issued_on", f"A certificate of before {_FIRST_DAY:%Y} is a slip of the pen.")
     elif told.expires_on is not None and told.expires_on < told.issued_on:
         wrong = ("expires_on", "It would expire before it is issued.")
     if wrong is not None:

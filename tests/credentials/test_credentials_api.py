@@ -58,6 +58,7 @@ def test_told_again_it_is_the_same_and_a_change_is_refused(at: httpx.Client) -> 
     ("changed", "where"),
     [
         ({"issued_on": f"{clock.business_date(clock.now()) + timedelta(days=1)}"}, "body.issued_on"),
+        ({"issued_on": "0254-10-28"}, "body.issued_on"),
         ({"expires_on": "2026-07-14"}, "body.expires_on"),
         ({"score": "ninety"}, "body.score"),
         ({"learner": {"id": "a", "name": "x" * 201}}, "body.learner.name"),
