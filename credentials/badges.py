@@ -15,7 +15,7 @@ from providers.open_badges.signing import Signer
 from records import credential_export
 from records.credential import Achievement, Credential, OpenBadge
 from records.credential_export import Step
-from records.db import among, copying, glance, unit_of_work
+from records.db import among, driver, glance, unit_of_work
 from records.training_centre import TrainingCentre
 
 TARGET = "open_badge"
@@ -92,7 +92,7 @@ def sign(session: Session, rows: Sequence[Row], proof: Proof) -> None:
     if not wanted:
         return
     with_key = ours.signer(session, ours.jws_alg() if proof == "jws" else "EdDSA")
-    with copying(session, _COPY) as stored:
+    with driver(session).cursor().copy(_COPY) as stored:
         for achievement_id, group in groupby(wanted, key=lambda one: one.achievement_id):
             writer = _writer(achievement_id)
             for credential_id, body in _signed(writer, list(group), proof, with_key):

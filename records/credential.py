@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from records import credential_export, status_list
-from records.db import Base, copying
+from records.db import Base, driver
 from records.process import ProcessRun
 from records.sealed import json_sealer, unseal_json
 
@@ -276,7 +276,7 @@ def _insert(
         issued_on.isoformat(),
         expires_on and expires_on.isoformat(),
     )
-    with copying(session, _COPY) as rows:
+    with driver(session).cursor().copy(_COPY) as rows:
         for (key, one), (number, index) in zip(fresh.items(), places, strict=True):
             made[key] = uuid4()
             email = one.email.strip().lower() if one.email else None

@@ -133,20 +133,15 @@ def again(session: Session, run_id: UUID) -> None:
     )
 
 
-def is_put_off(session: Session, run_ids: Collection[UUID], target: str) -> bool:
-    """The target takes nothing for now: an export of these runs waits until a time that has not come."""
-    return bool(
-        session.scalar(
-            sa.select(
-                sa.exists().where(
-                    CredentialExport.process_run_id.in_(run_ids),
-                    CredentialExport.target == target,
-                    CredentialExport.state == "waiting",
-                    CredentialExport.next_attempt_at > sa.func.now(),
-                )
-            )
-        )
-    )
+def is_put_off(session: Session, credential_ids: Sequence[UUID], target: str) -> bool:
+    """The target takes nothing for now: of this batch it took nothing, and some wait until a time to come.
+    One that waits alone (a learner's own daily limit) puts off nobody else."""
+    of_batch = sa.and_(CredentialExport.credential_id.in_(credential_ids), CredentialExport.target == target)
+    waits = sa.and_(CredentialExport.state == "waiting", CredentialExport.next_attempt_at > sa.func.now())
+    ended = CredentialExport.state.not_in(OPEN)
+    both = sa.select(sa.exists().where(of_batch, waits), sa.exists().where(of_batch, ended))
+    has_waiting, has_ended = session.execute(both).one()
+    return bool(has_waiting and not has_ended)
 
 
 def to_work(

@@ -123,13 +123,6 @@ def driver(session: Session) -> psycopg.Connection:
 
 
 @contextmanager
-def copying(session: Session, statement: bytes) -> Iterator[psycopg.Copy]:
-    """A COPY within the session's transaction."""
-    with driver(session).cursor().copy(statement) as copy:
-        yield copy
-
-
-@contextmanager
 def connection() -> Iterator[psycopg.Connection]:
     """A bare connection in one transaction, for COPY and set-based statements."""
     try:

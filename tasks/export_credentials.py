@@ -91,8 +91,8 @@ def _asked_for_here(
 def batches(asked: Work) -> Iterator[tuple[str, list[UUID]]]:
     """Every export of these runs that is to be worked now, by target and in batches.
 
-    A target that takes nothing for now ends with the batch that saw it: the others stay queued until the next
-    attempt, and hold no worker.
+    A target that took nothing of a batch and has some of it wait ends with that batch: the others stay
+    queued until the next attempt, and hold no worker.
     """
     for target, where in exports.TARGETS.items():
         after: UUID | None = None
@@ -104,7 +104,7 @@ def batches(asked: Work) -> Iterator[tuple[str, list[UUID]]]:
             yield target, ids
             after = ids[-1]
             with unit_of_work() as session:
-                if credential_export.is_put_off(session, asked.run_ids, target):
+                if credential_export.is_put_off(session, ids, target):
                     break
 
 

@@ -3,6 +3,8 @@
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -158,6 +160,23 @@ def parts(server: str) -> Iterator["Stack"]:
         from prefect.logging.handlers import APILogHandler
 
         APILogHandler().flush()  # else Prefect goes on trying at exit, when the server is gone
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    """The API in this process, on whatever database a test has; its relay is not started."""
+    import uvicorn
+
+    from api.app import app
+
+    running = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning"))
+    thread = threading.Thread(target=running.run, daemon=True)
+    thread.start()
+    while not running.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    running.should_exit = True
+    thread.join(10)
 
 
 @pytest.fixture

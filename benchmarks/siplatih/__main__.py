@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
+from api.program_models import PROGRAM_EXAMPLE
 from benchmarks import machine
 from benchmarks.payments.stage import WrongAnswer, check, wait_until
 from common.settings import secret_text, settings
@@ -243,34 +244,7 @@ def _sandbox(running: Stack) -> httpx.Client:
 
 
 def _program(code: str) -> dict[str, Any]:
-    return {
-        "program_code": code,
-        "program_name": "Advanced Software Development",
-        "program_name_en": "Advanced Software Development",
-        "lpk_registration_number": "LPK-12345-2023",
-        "lpk_name": "LPK Teknologi Indonesia",
-        "program_type": "VOCATIONAL",
-        "sector": "INFORMATION_TECHNOLOGY",
-        "sub_sector": "SOFTWARE_DEVELOPMENT",
-        "duration_days": 180,
-        "duration_hours": 1440,
-        "start_date": "2024-01-15",
-        "end_date": "2024-07-15",
-        "location": {
-            "address": "Jl. Sudirman No. 123",
-            "city": "Jakarta",
-            "province": "DKI Jakarta",
-            "postal_code": "10220",
-        },
-        "skkni_code": "J.620100.004.02",
-        "participant_capacity": 50,
-        "instructor_qualifications": [
-            {"name": "Dr. Budi Santoso", "qualification": "Ph.D. Ilmu Komputer", "certification": "SERT-1"}
-        ],
-        "curriculum": [
-            {"module_name": "Microservices", "duration_hours": 240, "learning_outcomes": ["Designs services"]}
-        ],
-    }
+    return {**PROGRAM_EXAMPLE, "program_code": code}
 
 
 def _options() -> argparse.Namespace:

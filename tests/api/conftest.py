@@ -1,14 +1,11 @@
 """The API on a fresh database, and one real Prefect server for all tests that hand something over."""
 
-import threading
-import time
 from collections.abc import Iterator
 
 import httpx
 import psycopg
 import pytest
 import shared_prefect
-import uvicorn
 from api_world import Day, every_class
 from console_browser import SIGN_IN, Browser, Person, key_of
 
@@ -36,21 +33,6 @@ REFUND_PARAMETERS = {
     "type": "object",
     "properties": {"processes": {"type": "array", "items": {"type": "string", "format": "uuid"}}},
 }
-
-
-@pytest.fixture(scope="session")
-def address() -> Iterator[str]:
-    """The API over real HTTP, in this process, on whatever database a test has; its relay is not started."""
-    from api.app import app
-
-    running = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", log_level="warning"))
-    thread = threading.Thread(target=running.run, daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
-    running.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from chromium import needs_chromium, picture
 from registry import exported
-from served import address, at  # noqa: F401  # fixtures
+from served import at  # noqa: F401  # a fixture
 from test_credentials_api import TOLD, made
 
 from records import client as clients

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from networking import Network
-from served import address, at  # noqa: F401  # fixtures
+from served import at  # noqa: F401  # a fixture
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,14 +14,16 @@ import pytest
 import sqlalchemy as sa
 from registry import PROGRAM, exported, holder, told
 
+from common import clock
 from common.settings import settings
-from credentials import exports
+from credentials import badges, exports
 from jembatan.stack import Stack
 from records import credential_export, linkedin_share, process
 from records.credential import Credential, OpenBadge
 from records.credential_export import CredentialExport, Step
 from records.db import unit_of_work
 from records.process import ProcessRun
+from tasks.export_credentials import Work, batches
 
 KILLED = Path(__file__).parent / "killed_making.py"
 POINTS = 20
@@ -40,6 +43,24 @@ def rows(model: type[Any]) -> list[Any]:
 @pytest.fixture
 def at_prefect(parts: Stack, database: str) -> None:
     """Flows run here, and Prefect's server notes them."""
+
+
+def test_only_a_target_that_takes_nothing_puts_off_the_batches_behind_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(exports.TARGETS, "open_badge", exports.Target(badges.export, 2))
+    made = told([holder(number) for number in range(8)])
+    assert made.run is not None
+    later = clock.now() + timedelta(hours=1)
+    states = iter(["waiting", "done", "waiting", "refused", "waiting", "waiting"])
+    seen = 0
+    for target, ids in batches(Work((made.run.id,))):
+        seen += len(ids)
+        with unit_of_work() as session:
+            ends = [Step(one, state, until=later if state == "waiting" else None)  # type: ignore[arg-type]
+                    for one, state in zip(ids, states, strict=False)]  # fmt: skip
+            credential_export.apply(session, target, ends)
+    assert seen == 6  # one who waits holds up nobody; where all wait, the rest stays queued
 
 
 @pytest.mark.usefixtures("at_prefect")
