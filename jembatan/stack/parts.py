@@ -72,7 +72,8 @@ def deployments(only_worker: bool) -> Part:
 
 
 def worker(stack: Stack) -> Part:
-    """Starts flow runs, up to four at once; asks for work each second (Prefect's default is ten)."""
+    """Starts flow runs, up to four at once; asks for work each second (Prefect's default is ten). The nursery
+    beside it ends with it."""
 
     def is_ready(child: Child) -> bool:
         # A worker of the same name that has died stays in the list: only a heartbeat since our start counts.
@@ -83,8 +84,8 @@ def worker(stack: Stack) -> Part:
     return Part(
         "worker",
         "worker",
-        "prefect",
-        ("worker", "start", "--pool", WORK_POOL, "--type", "process", "--name", WORKER_NAME, "--limit", "4"),
+        "jembatan.runs.worker",
+        ("--pool", WORK_POOL, "--type", "process", "--name", WORKER_NAME, "--limit", "4"),
         is_ready=is_ready,
         environment={"PREFECT_WORKER_QUERY_SECONDS": "1"},
         after=("prefect",),

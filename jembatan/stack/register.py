@@ -28,6 +28,7 @@ from prefect.workers.process import ProcessWorker
 
 from common import clock
 from deployments.names import WORK_POOL
+from jembatan.runs import start
 
 ONLY_WORKER = "--only-worker"
 PATIENCE = 120.0  # seconds for the server to come up
@@ -56,11 +57,12 @@ def _wait_for(client: SyncPrefectClient) -> None:
 
 
 def _make_pool(client: SyncPrefectClient) -> None:
-    """A process pool whose runs start with this very Python. Without a command of its own Prefect first
-    starts a second Python to find out which one to start: a second more for each run."""
+    """A process pool whose runs start with this very Python, from the nursery where its worker has one.
+    Without a command of its own Prefect first starts a second Python to find out which one to start: a second
+    more for each run."""
     template = ProcessWorker.get_default_base_job_template()
     template["variables"]["properties"]["command"]["default"] = command_to_string(
-        [sys.executable, "-m", "prefect.engine"]
+        [sys.executable, "-I", "-S", start.__file__]
     )
     try:  # an existing one may be paused or limited by a person: that stays
         client.update_work_pool(WORK_POOL, WorkPoolUpdate(base_job_template=template))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -36,12 +36,23 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer in the register's own form. data: its member `data`; message: for people, without values."""
+    """An answer in the register's own form. message: for people, without values.
+
+    data: its member `data`, or where it has none (is_bare) what stands beside `success`.
+    """
 
     status: int
     data: Any
     message: str
     evidence: bytes = field(repr=False)
+    is_bare: bool = False
+
+    @classmethod
+    def of(cls, response: httpx.Response, members: dict[str, Any], message: str) -> Self:
+        """The answer with these members."""
+        is_bare = "data" not in members
+        data = members if is_bare else members["data"]
+        return cls(response.status_code, data, message, response.content, is_bare)
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ def answer_of(
     members = object_of(response)
     said = _said(response, members, tuple(personal))
     if members is not None and response.status_code in refusals:
-        return Answer(response.status_code, _data(members), said.message, response.content)
+        return Answer.of(response, members, said.message)
     if response.status_code not in (200, 201, 202):
         raise _error(operation, response, said, is_read=is_read)
     if members is None:
@@ -82,17 +93,12 @@ def answer_of(
         if is_read:
             raise Rejected(PROVIDER, operation, "answers in a form that we do not know")
         raise Ambiguous(PROVIDER, operation, "answers in a form that we do not know")
-    return Answer(response.status_code, _data(members), said.message, response.content)
+    return Answer.of(response, members, said.message)
 
 
 def object_of(response: httpx.Response) -> dict[str, Any] | None:
     """The object of an answer in JSON; a mark of byte order before it, as PHP sends it, is passed over."""
     return reading.json_object(response.content.removeprefix(b"\xef\xbb\xbf"))
-
-
-def _data(members: dict[str, Any]) -> Any:
-    """What an answer is about: its member `data`, or where there is none what stands beside `success`."""
-    return members.get("data", members)
 
 
 def masked(text: str, personal: Sequence[str]) -> str:

@@ -138,6 +138,8 @@ class Siplatih:
         of = reading.word(reading.member(answer.data, "credential_id"))
         if says_yes and of is not None and of.lower() != str(credential["credential_id"]).lower():
             return Verification(False, "The register speaks of another credential", answer.evidence)
+        if says_yes and of is None and answer.is_bare:  # of what, nobody can tell
+            return Verification(False, "The register does not say what is verified", answer.evidence)
         if says_yes and answer.status in _OK:
             return Verification(True, "The register says that it is verified", answer.evidence)
         return Verification(False, answer.message or "The register does not say that it is", answer.evidence)

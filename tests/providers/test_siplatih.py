@@ -207,9 +207,25 @@ def test_the_same_program_has_the_same_idempotency_key_and_another_has_another(
 @pytest.mark.parametrize(
     "body",
     [
+        {"success": True, "data": {name: value for name, value in DATA.items() if name != "status"}},
+        {"success": True, **DATA},
+    ],
+)
+def test_its_number_and_our_code_are_a_yes_without_more_words(
+    there: Counterpart, register: Siplatih, body: Any
+) -> None:
+    there.says(200, body)
+    made = register.register_program(PROGRAM)
+    assert (made.siplatih_program_id, made.is_registered) == (DATA["siplatih_program_id"], True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         {"success": True, "data": DATA | {"program_code": "LPK-2024-002"}},
         {"success": True, "data": DATA | {"siplatih_program_id": ""}},
         {"success": True, "data": DATA | {"status": "RECEIVED"}},
+        {"success": True, "data": DATA | {"status": None}},
         {"success": True},
         {"success": "true", "data": DATA},
         {"data": DATA},
@@ -448,7 +464,8 @@ CREDENTIAL = {
         (200, {"success": True, "data": {"verified": 1}}, False),
         (200, {"success": True, "data": {"valid": True}}, False),
         (200, {"success": True, "data": {}}, False),
-        (200, {"success": True, "verified": True}, True),
+        (200, {"success": True, "verified": True}, False),  # of what, it does not say
+        (200, {"success": True, "credential_id": CREDENTIAL["credential_id"], "verified": True}, True),
         (
             200,
             {"success": True, "data": {"credential_id": CREDENTIAL["credential_id"], "verified": True}},

@@ -243,12 +243,12 @@ def test_a_worker_killed_in_the_middle_of_a_report_reports_nobody_twice(office: 
 
 
 def is_at_work(one: psutil.Process) -> bool:
-    """Whether a process is the worker, or a flow run of it."""
+    """Whether a process is the worker, or a flow run of it, or what those are forked from."""
     try:
         words = " ".join(one.cmdline())
     except psutil.Error:
         return False
-    return "worker start" in words or "flow_engine" in words or "flow-run execute" in words
+    return any(one in words for one in ("worker start", "jembatan.runs", "runs/start.py", "flow-run execute"))
 
 
 def waits(office: Office, taken: dict[str, Any]) -> bool:

@@ -145,7 +145,7 @@ def test_a_run_that_was_cut_off_does_not_run_for_ever(up: Up) -> None:
 
     def run() -> psutil.Process | None:
         mine = processes_of(up.home)
-        return next((one for one in mine if "prefect.engine" in " ".join(one.cmdline())), None)
+        return next((one for one in mine if "runs/start.py" in " ".join(one.cmdline())), None)
 
     started = wait_until(run, "start of a run")
     assert started
