@@ -28,6 +28,8 @@ from typing import Any
 
 from jembatan.runs.start import BEGINS, COLD, LENGTH, heard
 
+# Libraries that begin threads when they are loaded, told not to: NumPy's OpenBLAS, and pyarrow's jemalloc.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 QUIET = 5.0  # seconds without a run before it loads: when a stack comes up, others need the processor more
 BACKLOG = 64
 _ENGINE = COLD[-1]
@@ -49,6 +51,7 @@ def main() -> None:
     """Serve until the worker ends; returns from serving only in a fork, which then is a flow run."""
     address = Path(sys.argv[1])
     nursery = os.getpid()
+    os.environ.update(ONE_THREAD)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         try:
@@ -180,7 +183,7 @@ def _be_a_run(order: Order) -> None:
     os.environ.clear()
     os.environ.update(order.environment)
     os.chdir(order.folder)
-    sys.path[0] = order.folder
+    sys.argv[1:], sys.path[0] = [], order.folder
     _read_settings_again()
     sys.modules.pop(_ENGINE, None)  # loaded by others of Prefect; it runs as a program now
     runpy.run_module(_ENGINE, run_name="__main__", alter_sys=True)

@@ -65,7 +65,7 @@ def ward() -> Iterator[Ward]:
     with socket.socket() as server, tempfile.TemporaryDirectory() as home:
         server.bind(("127.0.0.1", 0))
         server.listen(8)
-        server.settimeout(120)
+        server.settimeout(60)
         address = Path(tempfile.mkdtemp()) / "nursery"
         environment = os.environ | {
             "PREFECT_API_URL": f"http://127.0.0.1:{server.getsockname()[1]}/api",
