@@ -113,10 +113,9 @@ def ask_for_file(session: Session, entries: Sequence[Entry], *, by: str, change:
 def _look_at_number(session: Session, wish: Wish, found: Checked) -> None:
     """The number of an LPK is that of its earlier programs: a slip would register for somebody else."""
     name, number = found.program.get("lpk_name"), found.program.get("lpk_registration_number")
-    if not name or not number:
+    if not name or not number or program.is_lpk_known(session, name, number):
         return
-    known = program.numbers_of_lpk(session, name)
-    if not known or number in known:
+    if not program.is_lpk_known(session, name):
         return
     if wish.new_number:
         found.warn("lpk_registration_number", "earlier programs of this LPK bear another number")

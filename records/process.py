@@ -282,6 +282,11 @@ def end_all(session: Session, ends: Collection[End]) -> None:
         session.execute(sa.update(ProcessRun), rows)
 
 
+def announce(session: Session) -> None:
+    """Wake the relays: what waited for something to end may go now."""
+    session.execute(sa.text("NOTIFY process_runs"))
+
+
 def submitted(run: ProcessRun, flow_run_id: UUID) -> None:
     """Note that Prefect has taken the run."""
     run.state, run.submitted_at, run.flow_run_id = "queued", clock.now(), flow_run_id

@@ -237,10 +237,10 @@ def name_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().replace(".", " ").split())
 
 
-def numbers_of_lpk(session: Session, lpk_name: str) -> set[str]:
-    """The registration numbers under which an LPK of that name is known."""
-    found = sa.select(Program.lpk_registration_number).filter_by(lpk_name_key=name_key(lpk_name)).distinct()
-    return set(session.scalars(found))
+def is_lpk_known(session: Session, lpk_name: str, number: str | None = None) -> bool:
+    """Whether an LPK of that name has a program, under that registration number where one is given."""
+    names = {"lpk_name_key": name_key(lpk_name)} | ({"lpk_registration_number": number} if number else {})
+    return session.scalar(sa.select(Program.id).filter_by(**names).limit(1)) is not None
 
 
 def apply(session: Session, moves: Sequence[Move]) -> set[UUID]:

@@ -141,6 +141,8 @@ def batch(run_ids: Sequence[UUID]) -> Iterator[list[ProcessRun]]:
                     if session.get_one(ProcessRun, run.id).state == "running":
                         process.finish(session, run.id, "needs_attention", error=details)
             raise
+    with unit_of_work() as session:
+        process.announce(session)  # the next batch of a process whose batches go in order
 
 
 def in_order(run_ids: Sequence[UUID]) -> list[ProcessRun]:

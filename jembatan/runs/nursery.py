@@ -183,7 +183,9 @@ def _be_a_run(order: Order) -> None:
     os.environ.clear()
     os.environ.update(order.environment)
     os.chdir(order.folder)
-    sys.argv[1:], sys.path[0] = [], order.folder
+    sys.argv[1:] = []
+    if not sys.flags.safe_path:
+        sys.path[0] = order.folder  # as with `python -m`
     _read_settings_again()
     sys.modules.pop(_ENGINE, None)  # loaded by others of Prefect; it runs as a program now
     runpy.run_module(_ENGINE, run_name="__main__", alter_sys=True)
