@@ -47,12 +47,38 @@ class Order:
     keeper: int
 
 
+class _Alarm:
+    """Can be waited for with `select`: there is something to read when a child has ended."""
+
+    def __init__(self) -> None:
+        self._awake, self._bell = os.pipe()
+        os.set_blocking(self._awake, False)
+        os.set_blocking(self._bell, False)
+        signal.set_wakeup_fd(self._bell)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def fileno(self) -> int:
+        """What `select` waits for."""
+        return self._awake
+
+    def silence(self) -> None:
+        """Until the next child ends."""
+        os.read(self._awake, 512)
+
+    def close(self) -> None:
+        """In a fork, which has children of its own or none."""
+        signal.set_wakeup_fd(-1)
+        os.close(self._awake)
+        os.close(self._bell)
+
+
 def main() -> None:
     """Serve until the worker ends; returns from serving only in a fork, which then is a flow run."""
     address = Path(sys.argv[1])
     nursery = os.getpid()
     os.environ.update(ONE_THREAD)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, lambda *_: sys.exit())
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
         try:
             door.bind(str(address))
@@ -68,13 +94,20 @@ def main() -> None:
 
 def _served(door: socket.socket) -> Order | None:
     """Have a fork for each who comes in. None: the worker is gone; an order: this is the fork."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for keepers
+    alarm = _Alarm()
     wait: float | None = QUIET
     to_load = _modules()
     while True:
-        ready, _, _ = select.select([door, sys.stdin], [], [], wait)
+        ready, _, _ = select.select([door, sys.stdin, alarm], [], [], wait)
         if sys.stdin in ready:
             return None
+        if alarm in ready:  # a keeper has ended
+            alarm.silence()
+            with suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            if ready == [alarm]:
+                continue
         wait = 0.0
         if _ENGINE not in sys.modules:  # no run can do without it
             _load(_ENGINE)
@@ -82,6 +115,7 @@ def _served(door: socket.socket) -> Order | None:
             client, _ = door.accept()
             if os.fork() == 0:
                 door.close()
+                alarm.close()
                 return _kept(client)
             client.close()
         elif (name := next(to_load, None)) is not None:
@@ -111,11 +145,7 @@ def _kept(client: socket.socket) -> Order:
     """As the keeper: have the run, see it to its end, and end. Returns in the run itself."""
     for one in _DEAF_TO:  # told to a whole group: the keeper stays as long as its run
         signal.signal(one, signal.SIG_IGN)
-    awake, alarm = os.pipe()
-    os.set_blocking(awake, False)
-    os.set_blocking(alarm, False)
-    signal.set_wakeup_fd(alarm)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    alarm = _Alarm()
     try:
         order = _order_of(client)
         client.sendall(BEGINS)
@@ -123,14 +153,12 @@ def _kept(client: socket.socket) -> Order:
         os._exit(1)
     run = os.fork()
     if run == 0:
-        signal.set_wakeup_fd(-1)
-        for fd in (awake, alarm, client.fileno()):
-            os.close(fd)
-        client.detach()
+        alarm.close()
+        client.close()
         return order
     for stream in (0, 1, 2, *order.streams):  # they end with the run
         os.close(stream)
-    _watch(client, run, awake)
+    _watch(client, run, alarm)
     os._exit(0)
 
 
@@ -145,13 +173,13 @@ def _order_of(client: socket.socket) -> Order:
     return Order(asked["environment"], asked["folder"], tuple(streams), os.getpid())
 
 
-def _watch(client: socket.socket, run: int, awake: int) -> None:
+def _watch(client: socket.socket, run: int, alarm: _Alarm) -> None:
     """Pass signals on to the run until it has ended, and tell how; where nobody is told any more, kill it."""
-    watched: list[Any] = [client, awake]
+    watched: list[socket.socket | _Alarm] = [client, alarm]
     while True:
         ready, _, _ = select.select(watched, [], [])
-        if awake in ready:
-            os.read(awake, 512)
+        if alarm in ready:
+            alarm.silence()
             ended, status = os.waitpid(run, os.WNOHANG)
             if ended:
                 with suppress(OSError):
