@@ -15,7 +15,7 @@ from providers.open_badges.signing import Signer
 from records import credential_export
 from records.credential import Achievement, Credential, OpenBadge
 from records.credential_export import CredentialExport, Step
-from records.db import driver, glance, unit_of_work
+from records.db import at_once, driver, glance, unit_of_work
 from records.training_centre import TrainingCentre
 
 TARGET = "open_badge"
@@ -142,15 +142,19 @@ def _award(one: Row) -> Award:
     )
 
 
+_KEPT = b"SELECT body FROM open_badges WHERE credential_id = %s AND proof = %s"
+
+
 def badge(credential_id: UUID, proof: Proof) -> str | None:
     """A credential's badge as it was signed; signed now, and kept, where nobody has asked for this form yet.
 
     None where there is no such credential, or it was withdrawn.
     """
+    with at_once() as db:
+        known_one = db.execute(_KEPT, [credential_id, proof]).fetchone()
+    if known_one is not None:
+        return str(known_one[0])
     with unit_of_work() as session:
-        kept = session.get(OpenBadge, (credential_id, proof))
-        if kept is not None:
-            return kept.body
         # Whoever asks at the same time waits here, and finds what was signed.
         known = sa.select(Credential.id).where(Credential.id == credential_id).with_for_update()
         if session.scalar(known) is None:
