@@ -14,8 +14,8 @@ from providers.open_badges.document import Achieved, Award, Centre, Writer
 from providers.open_badges.signing import Signer
 from records import credential_export
 from records.credential import Achievement, Credential, OpenBadge
-from records.credential_export import Step
-from records.db import among, driver, glance, unit_of_work
+from records.credential_export import CredentialExport, Step
+from records.db import at_once, driver, glance, unit_of_work
 from records.training_centre import TrainingCentre
 
 TARGET = "open_badge"
@@ -25,7 +25,7 @@ Row = sa.Row[Any]
 
 _WANTED = sa.select(
     Credential.id,
-    Credential.subject_id,
+    sa.cast(Credential.subject_id, sa.Text).label("subject_id"),  # is only written
     Credential.issued_on,
     Credential.expires_on,
     Credential.status_list,
@@ -35,7 +35,11 @@ _WANTED = sa.select(
     Credential.score,
     Credential.achievement_id,
     Credential.withdrawn_at,
-)
+    sa.exists()
+    .where(OpenBadge.credential_id == Credential.id, OpenBadge.proof == sa.bindparam("proof"))
+    .label("is_signed"),
+).order_by(Credential.achievement_id, Credential.id)  # those of one achievement one after the other
+_TO_WORK = _WANTED.join(CredentialExport, CredentialExport.credential_id == Credential.id)
 
 
 def export(credential_ids: Sequence[UUID]) -> list[Step]:
@@ -44,8 +48,10 @@ def export(credential_ids: Sequence[UUID]) -> list[Step]:
     One transaction: what was signed is stored and noted as done, or nothing of it happened.
     """
     with unit_of_work() as session:
-        rows = _rows(session, credential_export.hold(session, TARGET, credential_ids))
-        sign(session, rows, chosen_proof())
+        proof = chosen_proof()
+        wanted = credential_export.held(_TO_WORK, TARGET, credential_ids)
+        rows = list(session.execute(wanted, {"proof": proof}))
+        sign(session, rows, proof)
         steps = [
             Step(one.id, "done")
             if one.withdrawn_at is None
@@ -54,12 +60,6 @@ def export(credential_ids: Sequence[UUID]) -> list[Step]:
         ]
         credential_export.apply(session, TARGET, steps)
         return steps
-
-
-def _rows(session: Session, credential_ids: Sequence[UUID]) -> list[Row]:
-    """What a badge says of each credential; those of one achievement one after the other."""
-    wanted = _WANTED.where(Credential.id == among(credential_ids))
-    return list(session.execute(wanted.order_by(Credential.achievement_id, Credential.id)))
 
 
 def chosen_proof() -> Proof:
@@ -80,26 +80,20 @@ def links(credential_id: UUID) -> dict[str, str]:
 
 
 def sign(session: Session, rows: Sequence[Row], proof: Proof) -> None:
-    """Sign what has no badge of this form yet. rows: as `_rows` gives them."""
-    signed = set(
-        session.scalars(
-            sa.select(OpenBadge.credential_id).where(
-                OpenBadge.credential_id == among([one.id for one in rows]), OpenBadge.proof == proof
-            )
-        )
-    )
-    wanted = [one for one in rows if one.id not in signed and one.withdrawn_at is None]
+    """Sign what has no badge of this form yet. rows: as `_WANTED` gives them."""
+    wanted = [one for one in rows if not one.is_signed and one.withdrawn_at is None]
     if not wanted:
         return
     with_key = ours.signer(session, ours.jws_alg() if proof == "jws" else "EdDSA")
     with driver(session).cursor().copy(_COPY) as stored:
+        stored.set_types(("uuid", "text", "text", "text"))
         for achievement_id, group in groupby(wanted, key=lambda one: one.achievement_id):
             writer = _writer(achievement_id)
             for credential_id, body in _signed(writer, list(group), proof, with_key):
                 stored.write_row((credential_id, proof, body, with_key.key.id))
 
 
-_COPY = b"COPY open_badges (credential_id, proof, body, key_id) FROM STDIN"
+_COPY = b"COPY open_badges (credential_id, proof, body, key_id) FROM STDIN (FORMAT BINARY)"
 
 
 def _writer(achievement_id: UUID) -> Writer:
@@ -112,17 +106,9 @@ def _signed(
     writer: Writer, rows: Sequence[Row], proof: Proof, with_key: Signer
 ) -> Iterator[tuple[UUID, str]]:
     """Each credential of one achievement with its signed badge."""
-    documents = ((one.id, writer.document(_award(one))) for one in rows)
-    if proof == "jws":
-        yield from ((one, with_key.jws(document)) for one, document in documents)
-        return
-    is_first = True
-    for one, document in documents:
-        body = with_key.embedded(document)
-        if is_first:
-            with_key.whole(body)
-        is_first = False
-        yield one, body
+    documents = (writer.document(_award(one)) for one in rows)
+    bodies = with_key.each_jws(documents) if proof == "jws" else with_key.each_embedded(documents)
+    return zip((one.id for one in rows), bodies, strict=True)
 
 
 def achieved(session: Session, found: Achievement) -> Achieved:
@@ -156,19 +142,24 @@ def _award(one: Row) -> Award:
     )
 
 
+_KEPT = b"SELECT body FROM open_badges WHERE credential_id = %s AND proof = %s"
+
+
 def badge(credential_id: UUID, proof: Proof) -> str | None:
     """A credential's badge as it was signed; signed now, and kept, where nobody has asked for this form yet.
 
     None where there is no such credential, or it was withdrawn.
     """
+    with at_once() as db:
+        known_one = db.execute(_KEPT, [credential_id, proof]).fetchone()
+    if known_one is not None:
+        return str(known_one[0])
     with unit_of_work() as session:
-        kept = session.get(OpenBadge, (credential_id, proof))
-        if kept is not None:
-            return kept.body
         # Whoever asks at the same time waits here, and finds what was signed.
         known = sa.select(Credential.id).where(Credential.id == credential_id).with_for_update()
         if session.scalar(known) is None:
             return None
-        sign(session, _rows(session, [credential_id]), proof)
+        wanted = _WANTED.where(Credential.id == credential_id)
+        sign(session, list(session.execute(wanted, {"proof": proof})), proof)
         kept = session.get(OpenBadge, (credential_id, proof))
         return kept.body if kept is not None else None

@@ -1,5 +1,7 @@
 """Pictures of our badges: drawn from what was achieved and the centre's brand, the signed badge baked in."""
 
+from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 from uuid import UUID
 
@@ -9,10 +11,10 @@ from common.errors import BadInput
 from credentials import badges
 from providers.open_badges import image, logo
 from providers.open_badges.baking import bake_png, bake_svg
-from providers.open_badges.image import Look
+from providers.open_badges.image import Images, Look
 from records import training_centre
-from records.credential import Achievement, Credential
-from records.db import unit_of_work
+from records.credential import Achievement
+from records.db import at_once, unit_of_work
 from records.training_centre import TrainingCentre
 
 Kind = Literal["png", "svg"]
@@ -24,9 +26,22 @@ def baked(credential_id: UUID, kind: Kind) -> bytes | None:
     badge = badges.badge(credential_id, badges.chosen_proof())
     if badge is None:
         return None
-    with unit_of_work() as session:
-        pictures = image.rendered(look(session, session.get_one(Credential, credential_id).achievement))
+    with at_once() as db:
+        drawn_for = db.execute(_DRAWN_FOR, [credential_id]).fetchone()
+    assert drawn_for is not None  # it has a badge
+    pictures = _drawn(*drawn_for)
     return bake_png(pictures.png, badge) if kind == "png" else bake_svg(pictures.svg, badge)
+
+
+_DRAWN_FOR = b"""SELECT a.id, t.changed_at FROM credentials c JOIN achievements a ON a.id = c.achievement_id
+    LEFT JOIN training_centres t USING (lpk_registration_number) WHERE c.id = %s"""
+
+
+@lru_cache(maxsize=64)
+def _drawn(achievement_id: UUID, _branded_at: datetime | None) -> Images:
+    """The picture of an achievement, drawn once for each brand that its training centre gives it."""
+    with unit_of_work() as session:
+        return image.rendered(look(session, session.get_one(Achievement, achievement_id)))
 
 
 def plain(achievement_id: UUID) -> bytes | None:

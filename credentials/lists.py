@@ -11,7 +11,7 @@ from providers.open_badges import status_list as wire
 from providers.open_badges.document import list_url
 from providers.open_badges.status_list import Purpose
 from records import credential_state, status_list
-from records.db import database_url, unit_of_work
+from records.db import at_once, database_url, unit_of_work
 
 Form = Literal["jws", "embedded"]
 AFRESH = timedelta(hours=1)
@@ -22,11 +22,13 @@ _STATES: dict[Purpose, tuple[str, ...]] = {
     "suspension": ("suspended",),
 }
 _MOST_KEPT = 64
+_MARK = b"""SELECT list.version, key.id FROM status_lists list
+    JOIN signing_keys key ON key.id = %s AND key.withdrawn_at IS NULL WHERE list.number = %s"""
 
 
 @dataclass(frozen=True)
 class Signed:
-    """A list as it was signed. version: of the states in it."""
+    """A list as it was signed. version: of the states in it, and the key."""
 
     body: str
     version: tuple[int, str]
@@ -39,14 +41,21 @@ _signing = threading.Lock()
 
 def signed(purpose: Purpose, number: int, form: Form) -> Signed | None:
     """The list as it is now; None where there is none. A change is seen by the next who asks."""
+    alg = ours.jws_alg() if form == "jws" else "EdDSA"
+    where = (database_url(), ours.base_url(), purpose, number, form)
+    kept = _kept.get(where)
+    if kept is not None and kept.at >= clock.now() - AFRESH:
+        with at_once() as db:
+            mark = db.execute(_MARK, [ours.keys().for_alg(alg).id, number]).fetchone()
+        if mark == kept.version:
+            return kept
     with unit_of_work() as session:
         known = status_list.known(session, number)
         if known is None:
             return None
         size, version = known
-        with_key = ours.signer(session, ours.jws_alg() if form == "jws" else "EdDSA")
+        with_key = ours.signer(session, alg)
         mark = (version, with_key.key.id)
-        where = (database_url(), ours.base_url(), purpose, number, form)
         with _signing:
             kept = _kept.get(where)
             if kept is None or kept.version != mark or kept.at < clock.now() - AFRESH:

@@ -253,7 +253,11 @@ def _known(session: Session, program_code: str, keys: Sequence[_Key]) -> dict[_K
 
 _COPY = b"""COPY credentials (id, learner_id, program_code, certificate_number, achievement_id, holder,
     name_is_public, email_hash, email_salt, score, issued_on, expires_on, status_list,
-    status_index) FROM STDIN"""
+    status_index) FROM STDIN (FORMAT BINARY)"""
+_TYPES = (
+    *("uuid", "text", "text", "text", "uuid", "bytea", "bool", "text", "text", "text"),
+    *("date", "date", "int4", "int4"),
+)
 
 
 def _insert(
@@ -270,13 +274,8 @@ def _insert(
         return made
     places = status_list.take(session, len(fresh))
     sealed = json_sealer()
-    # As texts, once: the driver would write them down for each row anew.
-    achieved, issued, expires = (
-        str(achievement_id),
-        issued_on.isoformat(),
-        expires_on and expires_on.isoformat(),
-    )
     with driver(session).cursor().copy(_COPY) as rows:
+        rows.set_types(_TYPES)
         for (key, one), (number, index) in zip(fresh.items(), places, strict=True):
             made[key] = uuid4()
             email = one.email.strip().lower() if one.email else None
@@ -287,14 +286,14 @@ def _insert(
                     one.learner_id,
                     program_code,
                     one.certificate_number,
-                    achieved,
+                    achievement_id,
                     sealed({"name": one.name, "email": email}),
                     one.name_is_public,
                     _hashed(email, salt),
                     salt,
                     one.score,
-                    issued,
-                    expires,
+                    issued_on,
+                    expires_on,
                     number,
                     index,
                 )

@@ -7,7 +7,7 @@ is; a worker locks it while it works, and what leaves this house says `sent` bef
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from records import process
-from records.db import Base, among, driver
+from records.db import Base, among, driver, id_list
 from records.process import ProcessRun
 
 PROCESS = "export-credentials"
@@ -25,6 +25,7 @@ OPEN: tuple[ExportState, ...] = ("queued", "sent", "unknown", "waiting")
 _WAITS: tuple[ExportState, ...] = ("unknown", "waiting")
 _TRIED_ANEW: tuple[ExportState, ...] = ("refused", "needs_attention")
 _TIME = TIMESTAMP(timezone=True)
+_Select = TypeVar("_Select", bound=sa.Select[*tuple[Any, ...]])
 
 
 class CredentialExport(Base):
@@ -70,7 +71,7 @@ def queue(
     Revoked ones are left out, and for LinkedIn those whose learners have not agreed to have new ones shared.
     The targets are queued under one process run.
     """
-    asked = {"ids": list(credential_ids), "targets": list(dict.fromkeys(targets))}
+    asked = {"ids": id_list(credential_ids), "targets": list(dict.fromkeys(targets))}
     if not session.scalar(_ANYTHING_NEW, asked):
         return None
     key = f"{program_code}/{uuid4().hex[:12]}"
@@ -81,7 +82,7 @@ def queue(
 
 
 _WANTED = """FROM credentials c CROSS JOIN unnest(CAST(:targets AS text[])) target
-    WHERE c.id = ANY(:ids) AND c.state <> 'revoked'"""
+    WHERE c.id = ANY(CAST(:ids AS uuid[])) AND c.state <> 'revoked'"""
 _BY_ITSELF = f"""{_WANTED} AND (target.target <> 'linkedin' OR EXISTS (SELECT FROM linkedin_connections l
         WHERE l.learner_id = c.learner_id AND c.created_at >= l.shares_new_since))"""
 _ANYTHING_NEW = sa.text(
@@ -100,7 +101,7 @@ def take_over(session: Session, run_id: UUID, credential_ids: Sequence[UUID], ta
 
     Those that another process works at the moment stay with it.
     """
-    asked = {"ids": list(credential_ids), "targets": list(dict.fromkeys(targets)), "run": run_id}
+    asked = {"ids": id_list(credential_ids), "targets": list(dict.fromkeys(targets)), "run": run_id}
     session.execute(_QUEUE, asked)
     taken: list[UUID] = list(session.scalars(_TAKE_OVER, asked))
     return len(taken)
@@ -109,7 +110,7 @@ def take_over(session: Session, run_id: UUID, credential_ids: Sequence[UUID], ta
 _TAKE_OVER = sa.text(
     """UPDATE credential_exports e SET process_run_id = :run, problem = NULL,
         state = CASE WHEN e.state IN ('refused', 'needs_attention') THEN 'queued' ELSE e.state END
-    WHERE e.credential_id = ANY(:ids) AND e.target = ANY(:targets) AND e.state <> 'done'
+    WHERE e.credential_id = ANY(CAST(:ids AS uuid[])) AND e.target = ANY(:targets) AND e.state <> 'done'
         AND (e.process_run_id = :run OR NOT EXISTS (SELECT FROM process_runs p
             WHERE p.id = e.process_run_id AND p.state IN ('queued', 'running', 'waiting')))
     RETURNING e.credential_id"""
@@ -160,18 +161,17 @@ def to_work(
 
 def hold(session: Session, target: str, credential_ids: Sequence[UUID]) -> list[UUID]:
     """Those of these credentials whose export is still to be worked, locked for the caller, in order."""
-    return list(
-        session.scalars(
-            sa.select(CredentialExport.credential_id)
-            .where(
-                CredentialExport.credential_id == among(credential_ids),
-                CredentialExport.target == target,
-                _is_due(),
-            )
-            .order_by(CredentialExport.credential_id)
-            .with_for_update()
-        )
-    )
+    wanted = sa.select(CredentialExport.credential_id).order_by(CredentialExport.credential_id)
+    return list(session.scalars(held(wanted, target, credential_ids)))
+
+
+def held(wanted: _Select, target: str, credential_ids: Sequence[UUID]) -> _Select:
+    """The same within a larger statement, which reads exports and what it wants beside them."""
+    return wanted.where(
+        CredentialExport.credential_id == among(credential_ids),
+        CredentialExport.target == target,
+        _is_due(),
+    ).with_for_update(of=CredentialExport)
 
 
 def _is_due() -> sa.ColumnElement[bool]:
@@ -184,7 +184,7 @@ def _is_due() -> sa.ColumnElement[bool]:
 
 _DONE = """UPDATE credential_exports
     SET state = 'done', problem = NULL, next_attempt_at = NULL, done_at = now()
-    WHERE credential_id = ANY(%s) AND target = %s AND state <> 'done'"""
+    WHERE credential_id = ANY(%s::uuid[]) AND target = %s AND state <> 'done'"""
 _APPLY = """UPDATE credential_exports e SET state = step.state, links = e.links || step.links,
         problem = step.problem, next_attempt_at = step.until,
         external_id = coalesce(step.external_id, e.external_id),
@@ -205,7 +205,7 @@ def apply(session: Session, target: str, steps: Iterable[Step]) -> None:
             links = Jsonb(one.links)
             rows.append((one.credential_id, one.state, links, one.problem, one.until, one.external_id))
     if plain:
-        driver(session).execute(_DONE, [plain, target])
+        driver(session).execute(_DONE, [id_list(plain), target])
     if rows:
         driver(session).execute(_APPLY, [*map(list, zip(*rows, strict=True)), target])
 

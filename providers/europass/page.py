@@ -24,6 +24,7 @@ COLOUR = "#1b4f8f"
 PIXELS_PER_INCH = 84.0  # A4: 982 x 695, about 100 KB
 _HERE = Path(__file__).parent
 _TEMPLATE = (_HERE / "certificate.typ").read_bytes()
+SHARED = {"fitted.typ": (_HERE / "fitted.typ").read_bytes()}  # what templates import
 FONTS = typst.Fonts(include_system_fonts=False, font_paths=[str(_HERE / "fonts")])
 _ONE_PAGE = 12  # units on the first page
 _LONGEST_WORD = 36
@@ -89,7 +90,7 @@ def drawn(page: Page, language: Language, form: Form) -> bytes:
     first page has no room for. Raises BadInput where the logo cannot be drawn."""
     logo = logo_file(page.logo, page.logo_type)
     # Typst takes files by their names; its types do not say so.
-    files: Any = {"main.typ": _TEMPLATE} | logo
+    files: Any = {"main.typ": _TEMPLATE} | SHARED | logo
     said = {"said": json.dumps(_said(page, language, next(iter(logo), ""), form), ensure_ascii=False)}
     try:
         made: Any = typst.compile(

@@ -54,7 +54,7 @@ def drawn(card: Card) -> bytes:
         "stamp": card.stamp,
     }
     # Typst takes files by their names; its types do not say so.
-    files: Any = {"main.typ": _TEMPLATE, "badge.svg": badge}
+    files: Any = {"main.typ": _TEMPLATE, "badge.svg": badge} | page.SHARED
     with _drawing:
         made: Any = typst.compile(
             files,

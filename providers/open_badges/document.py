@@ -65,7 +65,7 @@ class Award:
     """One learner's part of a badge. place: number of the status list, and index in it."""
 
     id: UUID
-    subject_id: UUID
+    subject_id: UUID | str
     issued_on: date
     expires_on: date | None
     place: tuple[int, int]
@@ -75,7 +75,8 @@ class Award:
 
 
 class Writer:
-    """Writes the badges of one achievement; what they have in common is put together once.
+    """Writes the badges of one achievement; what they have in common is put together once, and comes first
+    in them, so that it is also encoded once (`signing.Signer.each_jws`).
 
     base_url: address under which credentials, achievements and status lists are served, for good.
     """
@@ -100,9 +101,9 @@ class Writer:
     def document(self, award: Award) -> dict[str, Any]:
         """The badge before it is signed."""
         subject: dict[str, Any] = {
-            "id": f"urn:uuid:{award.subject_id}",
             "type": ["AchievementSubject"],
             "achievement": self._plain if award.score is None else self._scored,
+            "id": f"urn:uuid:{award.subject_id}",
         }
         if award.email_hash is not None:
             subject["identifier"] = [
@@ -120,14 +121,14 @@ class Writer:
             ]
         badge: dict[str, Any] = {
             "@context": list(CONTEXTS),
-            "id": f"{self._base}/credentials/{award.id}",
             "type": ["VerifiableCredential", "OpenBadgeCredential"],
             "name": self._name,
             "issuer": self._issuer,
-            "validFrom": instant(first_moment(award.issued_on)),
-            "credentialSubject": subject,
-            "credentialStatus": status_entry(self._base, *award.place),
             "credentialSchema": [SCHEMA],
+            "credentialSubject": subject,
+            "id": f"{self._base}/credentials/{award.id}",
+            "validFrom": instant(first_moment(award.issued_on)),
+            "credentialStatus": status_entry(self._base, *award.place),
         }
         if award.expires_on is not None:
             badge["validUntil"] = instant(last_moment(award.expires_on))
