@@ -82,6 +82,8 @@ def answer_of(
         if is_read:
             raise Rejected(PROVIDER, operation, "answers in a form that we do not know")
         raise Ambiguous(PROVIDER, operation, "answers in a form that we do not know")
+    if members.get("error") or members.get("errors"):
+        raise _unsure(operation, response, "says yes and names an error", is_read=is_read)
     return Answer(response.status_code, _data(members), said.message, response.content)
 
 

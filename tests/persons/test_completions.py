@@ -269,6 +269,29 @@ def test_other_values_of_a_person_are_a_correction_and_need_the_word(room: Class
         assert whole.name == "Siti R. Wijaya"
 
 
+def test_a_correction_that_the_register_refuses_leaves_what_it_has(room: ClassRoom) -> None:
+    code = program_registered()
+    room.asked(code, people(2))
+    worked()
+    taken = room.asked(code, [person(0, final_score=71)], correction=True)
+    (step,) = worked()  # "reported with other values", by the same certificate
+    assert (step.next, step.states["rejected"], step.states["accepted"]) == ("needs_attention", 1, 0)
+    room.behaves(corrections=True)
+    room.refuses("CERT-2024-000001", code="ALREADY_REPORTED")
+    room.asked(code, [person(1, final_score=71)], correction=True)
+    assert worked()[0].states["rejected"] == 1
+    # Both are still there with what was accepted: another value is a correction, and a certificate is theirs.
+    assert "is a correction" in room.ask(code, [person(0, final_score=70)]).text
+    assert "one person's" in room.ask(code, [person(5, certificate_number="CERT-2024-000000")]).text
+    before = room.calls()
+    longer = room.asked(code, people(3))
+    (step,) = worked()
+    assert (room.calls() - before, step.states["accepted"]) == (1, 1)
+    assert [room.shown(longer)[name] for name in ("enrolled", "completed", "reported_before")] == [3, 3, 2]
+    assert [one["versions"] for one in room.book(code)] == [1, 1, 1]
+    assert sum(room.shown(taken)["participants"].values()) == 0
+
+
 def test_a_certificate_number_is_one_persons_over_all_programs_of_the_lpk(room: ClassRoom) -> None:
     room.asked(program_registered(), people(2))
     answer = room.ask(program_registered(), [person(7, certificate_number="CERT-2024-000001")])

@@ -380,6 +380,28 @@ def test_a_report_carries_the_numbers_as_they_are_written(there: Counterpart, re
         ({"accepted": 1, "rejected": [{"index": 7}]}, ["unknown", "unknown"]),
         ({"accepted": 1, "rejected": [{"index": 0, "certificate_number": "X"}]}, ["unknown", "unknown"]),
         ({"rejected": "one"}, ["unknown", "unknown"]),
+        ({"accepted": ["CERT-0002", "CERT-0001"]}, ["accepted", "accepted"]),
+        ({"accepted": ["3201010101010001"]}, ["accepted", "unknown"]),
+        ({"accepted": ["CERT-0001", "CERT-0001"]}, ["unknown", "unknown"]),
+        ({"accepted": [{"nik": "3201010101010001"}, {"nik": "3201010101019999"}]}, ["unknown", "unknown"]),
+        ({"accepted": ["CERT-0001"], "rejected": [{"index": 0}]}, ["unknown", "unknown"]),
+        ({"accepted": ["receipt 1", "receipt 2"]}, ["accepted", "accepted"]),
+        ({"participants": [{"index": 0, "status": "REJECTED"}]}, ["unknown", "unknown"]),
+        ({"processed": 2, "failed": 1}, ["unknown", "unknown"]),
+        ({"processed": 2, "failed": 0, "links": [{"rel": "self"}]}, ["accepted", "accepted"]),
+        *(
+            (
+                {"accepted": 1, "rejected": [{"index": 0, "code": code, "certificate_number": "CERT-0001"}]},
+                [state, "accepted"],
+            )
+            for code, state in {
+                "ALREADY_REPORTED": "accepted",
+                "ParticipantAlreadyReported": "accepted",
+                "REPORTED_OTHERWISE": "rejected",
+                "CERTIFICATE_ALREADY_USED": "rejected",
+                "CannotBeReported": "rejected",
+            }.items()
+        ),
     ],
 )
 def test_each_participant_has_an_answer_of_its_own(
@@ -409,6 +431,18 @@ def test_reported_already_is_done_where_the_certificate_agrees(
     ]
     there.says(409, {"success": False, "error": {"code": "ALREADY_REPORTED", "details": details}})
     assert states(report(register, *(person(n) for n in (1, 2, 3)))) == ["accepted", "rejected", "untouched"]
+    details = [
+        {"index": 0, "certificate_number": "CERT-0001", "code": "REPORTED_OTHERWISE"},
+        {"field": "participants.1.certificate_number", "certificate_number": "CERT-0002"},
+    ]
+    there.says(409, {"success": False, "error": {"code": "CONFLICT", "details": details}})
+    assert states(report(register, person(1), person(2))) == ["rejected", "rejected"]
+
+
+def test_a_yes_that_names_errors_is_none(there: Counterpart, register: Siplatih) -> None:
+    there.says(200, {"success": True, "errors": [{"index": 0, "message": "gagal"}], "data": {}})
+    with pytest.raises(Ambiguous, match="says yes and names an error"):
+        report(register, person(1), person(2))
 
 
 def test_a_report_that_is_too_large_goes_in_parts(there: Counterpart, register: Siplatih) -> None:
