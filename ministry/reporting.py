@@ -5,7 +5,9 @@ Each participant is written down as `sent` before the call. Who is found so late
 after all others, or once a person has found out.
 """
 
+import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,9 +90,14 @@ class _Chunk:
     was_unknown: bool
 
     def without_persons(self, evidence: bytes) -> bytes:
-        """The answer without the NIKs that it may quote: a receipt is kept when a person is erased."""
+        """The answer without NIKs and names that it may quote: a receipt stays when a person is erased."""
         for one in self.participants:
             evidence = evidence.replace(one["nik"].encode(), nik.masked(one["nik"]).encode())
+            for name in {one["full_name"].encode(), json.dumps(one["full_name"])[1:-1].encode()}:
+                if name in evidence:
+                    evidence = re.sub(
+                        rb"(?<![A-Za-z])" + re.escape(name) + rb"(?![A-Za-z])", b"***", evidence
+                    )
         return evidence
 
 
@@ -364,20 +371,20 @@ def _ended(session: Session, report: CompletionReport, of: Program) -> Step:
     states = completion.counts(session, report.id)
     if states["unknown"] > _kept(session, report.id) and settings().siplatih.knows_repeats:
         run = session.get_one(process.ProcessRun, report.process_run_id)
-        sentence = f"of {states['unknown']:,} participants no answer came; they are asked about again"
+        sentence = f"of {_people(states['unknown'])} no answer came; they are asked about again"
         return _stopped(session, report, of, Stopped("unknown", sentence, _again_at(run.attempts)))
     if states["unknown"]:
         sentence = (
-            f"Of {states['unknown']:,} participants no answer came. Ask the ministry whether it has them, "
-            f"then `jembatan completions settle {report.id}`"
+            f"Of {_people(states['unknown'])} the register has not said what became. Ask the ministry "
+            f"whether it has them, then `jembatan completions settle {report.id}`"
         )
         return _stopped(session, report, of, Stopped("unknown", sentence))
     if states["waiting"]:
-        sentence = f"{states['waiting']:,} participants were not taken, without a reason for each"
+        sentence = f"{_people(states['waiting'])} not taken, without a reason for each"
         return _stopped(session, report, of, Stopped("not-taken", sentence, _again_at(1)))
     if states["rejected"]:
         sentence = (
-            f"The register rejects {states['rejected']:,} of {sum(states.values()):,} participants: "
+            f"The register rejects {states['rejected']:,} of {_people(sum(states.values()))}: "
             f"`jembatan completions show {report.id}` says why. Correct them and report again"
         )
         return _stopped(session, report, of, Stopped("rejected", sentence))
@@ -400,6 +407,10 @@ def _kept(session: Session, report_id: UUID) -> int:
         report_id=report_id, state="unknown", problem=KEEPS, superseded_at=None
     )
     return session.scalar(of_report) or 0
+
+
+def _people(number: int) -> str:
+    return f"{number:,} participant{'' if number == 1 else 's'}"
 
 
 def _outcome(report: CompletionReport, states: dict[str, int]) -> dict[str, Any]:

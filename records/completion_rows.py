@@ -185,7 +185,7 @@ def _nik(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> str:
         return ""
     why = nik.why_implausible(text)
     if why is not None:
-        faults.append(("nik", why))
+        faults.append(("nik", f"{why} ({nik.masked(text)})" if text.strip() else why))
         return ""
     return text
 

@@ -26,6 +26,22 @@ def read_rows(
     headers: by which words each member is known; needed: members without which it is no such table.
     damage: why a cell cannot be taken, from its member, its text, whether it is a formula or a number.
     """
+    try:
+        return _rows(path, name, scratch, headers, needed, damage, most)
+    except UnusableFile as error:
+        # What was seen in such a file may be somebody's: where it was, and not what.
+        raise UnusableFile(name, error.reason, line=error.line) from None
+
+
+def _rows(
+    path: Path,
+    name: str,
+    scratch: Path,
+    headers: Mapping[str, Sequence[str]],
+    needed: Sequence[str],
+    damage: Damage,
+    most: int,
+) -> list[Row]:
     table = open_table(
         path, name, required=[set(headers[one]) for one in needed], size_limit=LARGEST, scratch=scratch
     )

@@ -27,7 +27,7 @@ PERSONAL = frozenset(
 LONGEST_MESSAGE = 300
 MOST_FAULTS = 10_000
 LONGEST_WAIT = 3600.0
-_MANY_DIGITS = re.compile(r"[0-9](?:[ .\-]?[0-9]){9,}")
+_MANY_DIGITS = re.compile(r"\d(?:[\s.\-/_,]{0,2}\d){9,}")
 _NOT_NOW = re.compile(r"INTERNAL|UNAVAILABLE|TIME.?OUT|MAINTENANCE|BUSY|TRY.?AGAIN", re.IGNORECASE)
 _SCOPE = re.compile(r"scope", re.IGNORECASE)
 _STEP = re.compile(r"[^./\[\]]+")
@@ -69,7 +69,10 @@ def answer_of(
     """
     members = object_of(response)
     said = _said(response, members, tuple(personal))
-    if members is not None and response.status_code in refusals:
+    is_its_own = members is not None and (response.status_code != 404 or "success" in members)
+    if (
+        members is not None and is_its_own and response.status_code in refusals
+    ):  # a gateway's 404 says nothing
         return Answer(response.status_code, _data(members), said.message, response.content)
     if response.status_code not in (200, 201, 202):
         raise _error(operation, response, said, is_read=is_read)
@@ -185,7 +188,9 @@ def _unsure(operation: str, response: httpx.Response, reason: str, *, is_read: b
 
 
 def _request_id(response: httpx.Response) -> str | None:
-    return reading.word(response.headers.get("x-request-id"), 64)
+    """Its own name of the call, where it is not a number that may be a person's."""
+    named = reading.word(response.headers.get("x-request-id"), 64)
+    return None if named is None or _MANY_DIGITS.fullmatch(named) else named
 
 
 def _wait(text: str | None) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from common import nik
 from common.services import Siplatih as Section
 from providers.siplatih import provinces, skkni
 from providers.siplatih.wire import Fault
@@ -40,7 +41,7 @@ MEMBERS = (
 LOCATION = ("address", "city", "province", "postal_code")
 INSTRUCTOR = ("name", "qualification", "certification")
 MODULE = ("module_name", "duration_hours", "learning_outcomes")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SNAKE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 _POSTAL = re.compile(r"[1-9][0-9]{4}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -201,7 +202,7 @@ def _entries(
 def _unknown(found: Checked, before: str, given: Mapping[Any, Any], known: tuple[str, ...]) -> None:
     for name in given:
         if name not in known:
-            shown = _CONTROL.sub("", str(name))[:64]
+            shown = nik.masked_within(_CONTROL.sub("", str(name)))[:64]
             found.fault(f"{before}{shown}", "there is no such member")
 
 
@@ -213,21 +214,13 @@ def _text(found: Checked, path: str, given: Any, longest: int) -> str | None:
     text = unicodedata.normalize("NFC", given).strip()
     if not text:
         found.fault(path, "it is empty")
-    elif _CONTROL.search(text) or not _is_whole(text):
+    elif _CONTROL.search(text):
         found.fault(path, "it has characters that cannot be printed")
     elif len(text) > longest:
         found.fault(path, f"it is longer than {longest} characters")
     else:
         return text
     return None
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _code(found: Checked, members: Mapping[str, Any], name: str, least: int = 1) -> str | None:

@@ -120,7 +120,7 @@ def _rejected(listed: Any, sent: Sequence[Mapping[str, Any]]) -> dict[int, Parti
 
 
 def _place(one: Any, sent: Sequence[Mapping[str, Any]]) -> int | None:
-    """Which participant an entry means, by its index or its certificate number; both must agree."""
+    """Which participant an entry means: by its index and certificate number, which must agree, or its NIK."""
     if not isinstance(one, dict):
         return None
     index, certificate = reading.whole(one.get("index")), one.get("certificate_number")
@@ -128,10 +128,7 @@ def _place(one: Any, sent: Sequence[Mapping[str, Any]]) -> int | None:
         own = _own(sent[index])
         is_theirs = _REPEATED.search(reading.word(one.get("code"), 64) or "")  # the one on its books
         return index if certificate is None or own is None or certificate == own or is_theirs else None
-    same = [
-        at for at, other in enumerate(sent) if certificate and other.get("certificate_number") == certificate
-    ]
-    return same[0] if len(same) == 1 else None
+    return _place_of(certificate or one.get("nik"), sent)
 
 
 def _named(listed: Sequence[Any], sent: Sequence[Mapping[str, Any]]) -> set[int] | None:
@@ -150,8 +147,7 @@ def _named(listed: Sequence[Any], sent: Sequence[Mapping[str, Any]]) -> set[int]
 
 def _place_of(one: Any, sent: Sequence[Mapping[str, Any]]) -> int | None:
     if isinstance(one, dict):
-        place = _place(one, sent)
-        return place if place is not None else _place_of(one.get("nik"), sent)
+        return _place(one, sent)
     if not isinstance(one, str) or not one:
         return None
     same = [at for at, other in enumerate(sent) if one in (other.get("nik"), other.get("certificate_number"))]

@@ -376,6 +376,7 @@ def test_a_report_carries_the_numbers_as_they_are_written(there: Counterpart, re
         ({"accepted": 1}, ["unknown", "unknown"]),
         ({"accepted": 1, "rejected": [{"index": 1, "code": "NIK"}]}, ["accepted", "rejected"]),
         ({"accepted": 1, "rejected": [{"certificate_number": "CERT-0001"}]}, ["rejected", "accepted"]),
+        ({"accepted": 1, "rejected": [{"nik": "3201010101010002"}]}, ["accepted", "rejected"]),
         ({"accepted": 0, "rejected": [{"index": 1}]}, ["unknown", "rejected"]),
         ({"accepted": 1, "rejected": [{"index": 7}]}, ["unknown", "unknown"]),
         ({"accepted": 1, "rejected": [{"index": 0, "certificate_number": "X"}]}, ["unknown", "unknown"]),
@@ -489,6 +490,9 @@ CREDENTIAL = {
             True,
         ),
         (200, {"success": True, "data": {"credential_id": "another", "verified": True}}, False),
+        (200, {"success": True, "data": {"verified": True, "nik": "3201010101019999"}}, False),
+        (200, {"success": True, "data": {"verified": True, "participant_nik": "3201********0001"}}, True),
+        (200, {"success": True, "data": {"verified": True, "status": "Revoked"}}, False),
         (404, {"success": False, "error": {"code": "NOT_FOUND"}}, False),
         (422, {"success": False, "data": {"verified": True}}, False),
     ],
@@ -501,6 +505,18 @@ def test_only_an_explicit_yes_is_one(
     assert told.is_verified is is_verified
     assert json.loads(told.evidence) == body
     assert there.last.members == CREDENTIAL
+
+
+def test_a_no_has_the_registers_reason_and_a_gateways_404_is_none(
+    there: Counterpart, register: Siplatih
+) -> None:
+    reason = "NIK 3201/0101/0101/0001 tidak terdaftar"
+    there.says(200, {"success": True, "data": {"verified": False, "reason": reason}})
+    told = register.verify_credential(CREDENTIAL).reason
+    assert told == "The register says that it is not: NIK 3201********0001 tidak terdaftar"
+    there.says(404, {"message": "no Route matched with those values"})
+    with pytest.raises(NotOffered):
+        register.verify_credential(CREDENTIAL)
 
 
 def test_a_check_is_repeated_where_its_answer_is_lost(there: Counterpart, register: Siplatih) -> None:
