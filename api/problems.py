@@ -149,7 +149,10 @@ def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if isinstance(error.body, bytes):  # it was not even tried as JSON
         return answer(request, Problem("unsupported-media-type"))
-    errors = [{"where": _place(one["loc"]), "reason": one["msg"]} for one in error.errors()]
+    errors = [
+        {"where": _place(one["loc"]), "reason": one["msg"].removeprefix("Value error, ")}
+        for one in error.errors()
+    ]
     problem = Problem("invalid-request", "; ".join(f"{e['where']}: {e['reason']}" for e in errors))
     problem.errors = errors
     return answer(request, problem)

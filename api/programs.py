@@ -26,6 +26,7 @@ from api.program_models import (
     ShownProgram,
 )
 from common import clock
+from common.errors import BadInput
 from common.settings import settings
 from ministry import decisions, programs
 from ministry.programs import Faulty
@@ -177,6 +178,8 @@ def decide_program(
             raise not_found("There is no such program.") from None
         except Refused as refused:
             raise Problem(refused.slug, str(refused)) from None
+        except BadInput as wrong:
+            raise Problem("invalid-request", f"{wrong}.") from None
     with unit_of_work() as session:
         return _whole(session, program_id)
 

@@ -14,9 +14,8 @@ from common.errors import UnusableFile
 
 _BLOCK = 1024**2
 _RELATIONS = "xl/_rels/workbook.xml.rels"
-_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
-_COLUMNS = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=[\"']([A-Z]{1,3})[0-9]")
-_ROWS = re.compile(rb"<(?:\w+:)?(?:row|c)\s[^>]*?\br=[\"'][A-Z]{0,3}([0-9]{1,7})[\"']")
+_COLUMNS = re.compile(rb"<(?:\w+:)?c\s[^<>]*?\br=[\"']([A-Z]{1,3})[0-9]")
+_ROWS = re.compile(rb"<(?:\w+:)?(?:row|c)\s[^<>]*?\br=[\"'][A-Z]{0,3}([0-9]{1,7})[\"']")
 _CELL = re.compile(rb"<(?:\w+:)?c[\s/>]")
 _SMALL = 2_000_000  # places: so many are laid out whatever is in them
 _EMPTY_FOR_EACH = 20  # places: beyond that so many for each cell
@@ -38,7 +37,8 @@ def first_sheet(archive: zipfile.ZipFile) -> Sheet:
         if one["Type"].endswith("/worksheet")
     }
     for one in _tags(archive, "xl/workbook.xml", "sheet"):
-        target = targets.get(one[_RELATION])
+        relation = next((value for key, value in one.items() if key.endswith("}id")), "")
+        target = targets.get(relation)
         if target is not None and one.get("state", "visible") == "visible":
             member = target.lstrip("/") if target.startswith("/") else f"xl/{target}"
             return Sheet(one["name"], member)

@@ -206,13 +206,22 @@ def _wrong_id(text: str) -> str | None:
 def _wrong_url(text: str) -> str | None:
     try:
         parts = urlsplit(text)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return "it is no address"
+    if any(map(str.isspace, text)):
+        return "it has a blank in it"
+    if nik.is_within(text):
+        return "there is a NIK in it, for everybody to read: give the credential another address"
     is_own = settings().env == "sandbox" and parts.scheme == "http" and host in _LOOPBACK
     if not host or len(text) > 2048 or not (parts.scheme == "https" or is_own):
         return "it has to be an https address"
     return None
+
+
+def _wrong_nik(text: str) -> str | None:
+    why = nik.why_implausible(text)
+    return None if why is None else f"{why} ({nik.masked(text)})"
 
 
 def _wrong_skkni(text: str) -> str | None:
@@ -233,7 +242,7 @@ def _wrong_moment(text: str) -> str | None:
 _WRONG = {
     "credential_id": _wrong_id,
     "credential_url": _wrong_url,
-    "participant_nik": nik.why_implausible,
+    "participant_nik": _wrong_nik,
     "skkni_code": _wrong_skkni,
     "issuance_date": _wrong_moment,
 }

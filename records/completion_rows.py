@@ -141,6 +141,8 @@ def check_day(text: Any, starts: date | None) -> tuple[date | None, str | None]:
         return None, "there is no such day"
     if day > clock.business_date(clock.now()):
         return None, "it is in the future (by the date in Jakarta)"
+    if day.year < 2000:
+        return None, "it is before the year 2000: is the year whole?"
     if starts is not None and day < starts:
         return None, f"it is before the program's start, {starts.isoformat()}"
     return day, None
@@ -181,7 +183,9 @@ def _nik(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> str:
         faults.append(("nik", "it is missing"))
         return ""
     if not isinstance(text, str):
-        faults.append(("nik", "it is a number: a NIK is text, else programs round its last digits"))
+        is_number = isinstance(text, (int, float))
+        is_not = "it is a number: a NIK is text, else programs round its last digits"
+        faults.append(("nik", is_not if is_number else "it is not text"))
         return ""
     why = nik.why_implausible(text)
     if why is not None:

@@ -147,6 +147,8 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
         enrolment.forget(session, subject.learner_id)
         entitlement.forget(session, subject.learner_id, by=by)
     payments, kept = _erase_payments(session, subject.learner_id)
+    if subject.who is not None:  # by whom else would the payments be found that are still under way?
+        subject.who.learner_id = subject.learner_id if kept else None
     if subject.who is None and subject.learner_id is not None:
         fields = ["learner_id", "credentials", "payments", "enrolments", "linkedin"]
         told = {"by": by, "recipient": "nobody", "reason": why, "origin": origin}
@@ -169,7 +171,7 @@ def _erase_person(session: Session, who: Person, by: str, reason: str, origin: s
             credential_check.withdrawn(check)
         check.question = check.answer = None
         check.nik_hash = _NOBODY
-    who.nik = who.name = who.nik_hash = who.learner_id = None
+    who.nik = who.name = who.nik_hash = None
     who.erased_at = clock.now()
     for one in rows:
         one.name = None

@@ -14,6 +14,7 @@ import httpx
 
 from common import clock
 from common.errors import Ambiguous, AuthFailed, ProviderError, RateLimited, Rejected, Transient
+from common.nik import masked_within
 from providers import reading
 from providers.siplatih.refusals import Conflict, Invalid, NotOffered, TooLarge
 from providers.siplatih.wire import Fault
@@ -69,10 +70,10 @@ def answer_of(
     """
     members = object_of(response)
     said = _said(response, members, tuple(personal))
-    is_its_own = members is not None and (response.status_code != 404 or "success" in members)
-    if (
-        members is not None and is_its_own and response.status_code in refusals
-    ):  # a gateway's 404 says nothing
+    is_gateways = response.status_code == 404 and "success" not in (
+        members or {}
+    )  # it has not asked the register
+    if members is not None and response.status_code in refusals and not is_gateways:
         return Answer(response.status_code, _data(members), said.message, response.content)
     if response.status_code not in (200, 201, 202):
         raise _error(operation, response, said, is_read=is_read)
@@ -116,7 +117,7 @@ def field_path(name: str) -> str:
     path = ""
     for step in _STEP.findall(name)[:8]:
         path += f"[{step}]" if step.isdecimal() and path else f".{step}" if path else step
-    return _CONTROL.sub("", path)[:120]
+    return masked_within(_CONTROL.sub("", path))[:120]
 
 
 def _error(operation: str, response: httpx.Response, said: _Said, *, is_read: bool) -> ProviderError:

@@ -155,14 +155,19 @@ class Siplatih:
     def _in_halves(
         self, send: Callable[[Sequence[Mapping[str, Any]]], Reported], some: Sequence[Mapping[str, Any]]
     ) -> Reported:
-        """One call, or two where it is too large; what the second half meets does not lose the first."""
+        """One call, or two where it is too large; what one half meets is not said of the other."""
         try:
             return send(some)
         except TooLarge:
             if len(some) == 1:
                 raise
         half = len(some) // 2
-        first = self._in_halves(send, some[:half])
+        try:
+            first = self._in_halves(send, some[:half])
+        except UnknownProgram:
+            raise
+        except (Ambiguous, Rejected) as error:  # what surely was not sent ends the call instead
+            first = reports.not_answered(error, some[:half])
         try:
             second = self._in_halves(send, some[half:])
         except UnknownProgram:

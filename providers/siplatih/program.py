@@ -19,6 +19,7 @@ from providers.siplatih.wire import Fault
 
 LONGEST_CODE, LONGEST_NAME, LONGEST_TEXT = 64, 200, 1000
 MOST_ENTRIES = 500
+YEARS = range(2000, 2100)
 MEMBERS = (
     "program_code",
     "program_name",
@@ -260,9 +261,13 @@ def _day(found: Checked, path: str, given: Any) -> str | None:
         return None
     if isinstance(given, str) and _DATE.fullmatch(given.strip()):
         try:
-            return date.fromisoformat(given.strip()).isoformat()
+            day = date.fromisoformat(given.strip())
         except ValueError:
             found.fault(path, "the calendar has no such day")
             return None
+        if day.year in YEARS:
+            return day.isoformat()
+        found.fault(path, f"the year has to be from {YEARS[0]} to {YEARS[-1]}")
+        return None
     found.fault(path, "a day is written as 2024-01-15")
     return None

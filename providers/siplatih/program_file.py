@@ -62,9 +62,8 @@ def _json(name: str, text: str) -> list[Entry]:
 
 def _csv(name: str, text: str) -> list[Entry]:
     first = text.partition("\n")[0]
-    delimiter = (
-        ";" if first.count(";") > first.count(",") else ","
-    )  # as a spreadsheet in Indonesian writes it
+    # A spreadsheet set to Indonesian writes semicolons.
+    delimiter = ";" if first.count(";") > first.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     entries: list[Entry] = []
     try:

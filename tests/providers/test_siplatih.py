@@ -452,6 +452,11 @@ def test_a_report_that_is_too_large_goes_in_parts(there: Counterpart, register: 
     there.says(500, b"<html>")
     assert states(report(register, *(person(n) for n in range(1, 6)))) == ["accepted"] * 2 + ["unknown"] * 3
     assert [len(call.members["participants"]) for call in there.business] == [5, 2, 3]
+    for status, state in ((400, "rejected"), (500, "unknown")):  # of the first half, and not of the second
+        there.says(413, b"")
+        there.says(status, {"message": "no"})
+        there.says(200, {"success": True})
+        assert states(report(register, person(1), person(2))) == [state, "accepted"]
 
 
 def test_an_unknown_program_is_never_made_anew(there: Counterpart, register: Siplatih) -> None:

@@ -112,6 +112,8 @@ def test_a_register_that_is_away_is_asked_later(desk: Desk) -> None:
         ({"participant_nik": 3201014101900007}, "body.participant_nik"),
         ({"skkni_code": ""}, "body.skkni_code"),
         ({"credential_url": "https://issuer.example/1\n2"}, "body.credential_url"),
+        ({"credential_url": f"https://issuer.example/{NIK}"}, "body.credential_url"),
+        ({"credential_url": "https://issuer.example:99999/1"}, "body.credential_url"),
         ({"issuance_date": "2024-07-15T10:30:00"}, "body.issuance_date"),
         ({"issuance_date": "2124-07-15T10:30:00Z"}, "body.issuance_date"),
         ({"nik": NIK}, "body.nik"),

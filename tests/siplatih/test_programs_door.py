@@ -71,6 +71,14 @@ def test_programs_are_listed_and_found(desk: Desk) -> None:
 def test_a_decision_needs_a_number_where_it_is_registered(desk: Desk) -> None:
     asked = desk.asked()
     assert desk.decide(asked, decision="registered").status_code == 422
+    word = {"decision": "registered", "siplatih_program_id": "SIPLATIH-1"}
+    for wrong in (
+        {"registered_on": "2999-01-01"},
+        {"registered_on": "0001-01-01"},
+        {"reason": "3201010101010001 rang up"},
+    ):
+        answer = desk.decide(asked, **word | wrong)
+        assert answer.json()["type"] == "urn:jembatan:problem:invalid-request", answer.text
     answer = desk.decide(asked, decision="send_again")  # its process has not ended
     assert answer.json()["type"] == "urn:jembatan:problem:program-under-way"
 
