@@ -1,9 +1,7 @@
 """Completions for programs: hand in a class, as JSON or as a file, and see what the ministry says of it."""
 
 import io
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path as File
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -29,6 +27,7 @@ from api.idempotency import IdempotencyKey, answer_kept, is_repeated, keep_answe
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
 from common.errors import BadInput, UnusableFile
+from common.raw import nameless
 from common.settings import settings
 from ministry import completions
 from ministry.completions import UnknownProgram, Wish
@@ -137,12 +136,9 @@ def report_completion_sheet(
 ) -> CompletionsAccepted:
     """As with JSON, from the template filled in. Rows are named by their line in the file."""
     scratch = settings().home / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            path = File(folder) / "sheet"
-            path.write_bytes(body)
-            rows = completion_sheet.read(path, _NAME, File(folder))
+        with nameless(body, scratch) as path:
+            rows = completion_sheet.read(path, _NAME, scratch)
     except UnusableFile as error:
         # What stands in the file may be personal: where it was seen, and not what.
         where = f", line {error.line}" if error.line else ""

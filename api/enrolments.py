@@ -1,7 +1,5 @@
 """Enrolments for programs: the platform tells who has a seat in which program, one or many at once."""
 
-import tempfile
-from pathlib import Path as File
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Request
@@ -12,6 +10,7 @@ from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described
 from api.problems import Problem
 from common.errors import UnusableFile
+from common.raw import nameless
 from common.settings import settings
 from records import approval, enrolment_intake, enrolment_sheet
 from records.completion_rows import WHOLE, Fault, Row
@@ -80,12 +79,9 @@ def tell_enrolments_sheet(
 ) -> EnrolmentsTaken:
     """As with JSON. Rows are named by their line in the file."""
     scratch = settings().home / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            path = File(folder) / "sheet"
-            path.write_bytes(body)
-            rows = enrolment_sheet.read(path, "the sheet", File(folder))
+        with nameless(body, scratch) as path:
+            rows = enrolment_sheet.read(path, "the sheet", scratch)
     except UnusableFile as error:
         where = f", line {error.line}" if error.line else ""
         raise Problem("unusable-sheet", f"{error.name}{where}: {error.reason}. Nothing was done.") from None

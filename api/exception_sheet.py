@@ -1,8 +1,6 @@
 """Exceptions as a sheet: finance downloads it, fills two columns, uploads it."""
 
 import io
-import tempfile
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -14,6 +12,7 @@ from api.idempotency import IdempotencyKey, answer_kept, is_repeated, keep_answe
 from api.problem_kinds import OURS, described
 from api.problems import Problem
 from common.errors import UnusableFile
+from common.raw import nameless
 from common.settings import settings
 from records import exception_sheet, sheet_files
 from records.approval import NobodyNamed
@@ -96,12 +95,9 @@ def upload_exceptions_sheet(
     Write-offs become one question to a second person. Rows whose two columns are empty are left alone.
     """
     scratch = settings().home / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            path = Path(folder) / "sheet"
-            path.write_bytes(body)
-            uploaded = exception_sheet.read(path, _NAME, Path(folder))
+        with nameless(body, scratch) as path:
+            uploaded = exception_sheet.read(path, _NAME, scratch)
         with unit_of_work() as session:
             named = f"sheet {dry_run}\n".encode() + body
             if is_repeated(session, caller, idempotency_key, named):

@@ -208,6 +208,9 @@ def _reported(of: OfProgram) -> Stage:
         at = max((one.answered_at for one in accepted if one.answered_at), default=None)
         on = f" on {words.minute(at)}" if at else ""
         return _stage("reported", "done", f"Reported; the ministry accepted it{on}.", entries, at)
+    if accepted and any(one.state == "rejected" for one in newest):
+        text = "The ministry refused a correction; it has what it accepted before."
+        return _stage("reported", "attention", text, entries)
     if any(one.state == "rejected" for one in newest):
         return _stage("reported", "attention", "Not reported: the ministry refused it.", entries)
     if any(one.state == "unknown" for one in newest):

@@ -4,6 +4,7 @@ A browser that asks for a page gets the same words as a page.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from api.headers import secure
 from api.problem_kinds import KINDS, MEDIA_TYPE, TYPE, title
 from api.rendering import page
 from common.errors import BadInput, NotReachable
+from common.nik import masked_within
 
 log = logging.getLogger("jembatan.api")
 _NO_DATABASE = (NotReachable, sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError)
@@ -148,11 +150,17 @@ def _on_invalid(request: Request, error: Exception) -> Response:
     if isinstance(error.body, bytes):  # it was not even tried as JSON
         return answer(request, Problem("unsupported-media-type"))
     errors = [
-        {"where": ".".join(str(part) for part in one["loc"]), "reason": one["msg"]} for one in error.errors()
+        {"where": _place(one["loc"]), "reason": one["msg"].removeprefix("Value error, ")}
+        for one in error.errors()
     ]
     problem = Problem("invalid-request", "; ".join(f"{e['where']}: {e['reason']}" for e in errors))
     problem.errors = errors
     return answer(request, problem)
+
+
+def _place(steps: Sequence[int | str]) -> str:
+    """Where it is wrong. A member may be named anything: a NIK, or half a character."""
+    return masked_within(".".join(map(str, steps))).encode(errors="replace").decode()
 
 
 def _on_database(request: Request, _error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """Training programs for the ministry's register: ask for one, see how far it is, say what a person knows."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, time
 from typing import Annotated, Any
@@ -25,10 +26,11 @@ from api.program_models import (
     ShownProgram,
 )
 from common import clock
+from common.errors import BadInput
 from common.settings import settings
 from ministry import decisions, programs
 from ministry.programs import Faulty
-from providers.siplatih.wire import Fault, serialised
+from providers.siplatih.wire import Fault
 from records import approval, program
 from records.db import unit_of_work
 from records.process import ProcessRun
@@ -176,6 +178,8 @@ def decide_program(
             raise not_found("There is no such program.") from None
         except Refused as refused:
             raise Problem(refused.slug, str(refused)) from None
+        except BadInput as wrong:
+            raise Problem("invalid-request", f"{wrong}.") from None
     with unit_of_work() as session:
         return _whole(session, program_id)
 
@@ -196,7 +200,7 @@ def by(caller: Caller) -> str:
 
 def used(session: Session, caller: Caller, key: str | None, what: str, body: Any) -> bool:
     """Note the request's own key; True where this very request was there before. Another one is a problem."""
-    return is_repeated(session, caller, key, f"siplatih {what}\n".encode() + serialised(body))
+    return is_repeated(session, caller, key, f"siplatih {what}\n{json.dumps(body)}")
 
 
 def accept(response: Response, run_id: UUID, prefer: str | None) -> None:

@@ -24,6 +24,7 @@ FEMALE = 40  # added to the day of birth
 _BPS_ONLY = "97"
 _DIGITS = re.compile(r"[0-9]+")
 _WHOLE = re.compile(r"[0-9]{16}")
+_LONE = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
 _AS_NUMBER = re.compile(r"[0-9]+([.,][0-9]*)?[eE]\+?[0-9]+")
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _SEPARATED = re.compile(r"[\s.,\-/]+")
@@ -50,6 +51,11 @@ def why_implausible(text: str) -> str | None:
         if text[12:] == "0000"
         else None
     )
+
+
+def is_within(text: str) -> bool:
+    """Whether a plausible NIK stands in a text, as in a number that was made of one: `CERT-3201…`."""
+    return any(why_implausible(one) is None for one in _LONE.findall(text))
 
 
 def is_rounded(niks: Sequence[str]) -> bool:
@@ -101,4 +107,6 @@ def _damage(text: str) -> str:
         return f"it has {len(bare)} digits where a NIK has 16"
     if re.fullmatch(r"[0-9oO]+", bare):
         return "it has the letter O in place of a zero"
+    if len(re.findall("[0-9]", text)) == 16:
+        return "it has other characters beside its digits, maybe some that are not seen: write 16 digits"
     return "it is not 16 digits"

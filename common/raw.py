@@ -23,6 +23,7 @@ LONGEST_LINE = 1024**2
 HEADER_WITHIN_LINES = 20
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
+_OPEN_FILES = Path("/proc/self/fd")  # of Linux; elsewhere an uploaded file has a name for a moment
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 Content = Path | IO[bytes]
 
@@ -98,6 +99,19 @@ class _Utf8Check:
 
     def finish(self) -> bool:
         return not self._decoder.getstate()[0]
+
+
+@contextmanager
+def nameless(body: bytes, scratch: Path) -> Iterator[Path]:
+    """An uploaded file for readers that want a path: no other process sees it, and it is gone with this one,
+    however that ends. What lies in a folder stays there when its process is killed, with all the NIKs in it.
+    """
+    scratch.mkdir(parents=True, exist_ok=True)
+    kind = tempfile.TemporaryFile if _OPEN_FILES.is_dir() else tempfile.NamedTemporaryFile
+    with kind(dir=scratch) as held:
+        held.write(body)
+        held.flush()
+        yield _OPEN_FILES / str(held.fileno()) if _OPEN_FILES.is_dir() else Path(held.name)
 
 
 def unpack(path: Path, name: str, size_limit: int, scratch: Path | None) -> IO[bytes]:

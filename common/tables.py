@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from xml.etree import ElementTree
 
 import fastexcel
 import numpy as np
@@ -33,6 +34,7 @@ from common.raw import (
     refuse_other_formats,
     unpack,
 )
+from common.workbook import first_sheet, refuse_far_cells
 
 SEEN = 80
 Encoding = Literal["auto", "utf-8", "latin-1"]
@@ -349,15 +351,19 @@ def _refuse_twice(name: str, index: int, cells: list[str], required: list[set[st
 
 
 def _open_sheet(path: Path, name: str, required: list[set[str]], size_limit: int) -> Table:
-    """First sheet of an XLSX workbook, every cell as the text it shows."""
+    """First sheet of an XLSX workbook that is not hidden, every cell as the text it shows."""
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
             if unpacked > size_limit:
                 raise UnusableFile(name, f"unpacked it is larger than the limit of {size_limit:,} bytes")
             refuse_bomb(archive, name, size_limit)
-        sheet = fastexcel.read_excel(path).load_sheet(0, header_row=None, skip_rows=0, dtypes="string")
-    except (zipfile.BadZipFile, fastexcel.FastExcelError):
+            first = first_sheet(archive)
+            refuse_far_cells(archive, first.member, name)
+        sheet = fastexcel.read_excel(path).load_sheet(
+            first.name, header_row=None, skip_rows=0, dtypes="string"
+        )
+    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError, fastexcel.FastExcelError):
         raise UnusableFile(name, "the workbook is damaged or is no XLSX file") from None
     table = pa.table(pa.record_batch(sheet))
     rows = [

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from common import clock, nik
-from common.errors import AuthFailed, ProviderError, Rejected, Transient
+from common.errors import AuthFailed, BadInput, ProviderError, Rejected, Transient
 from common.settings import settings
 from ministry import line
 from ministry.line import SERVICE, Line
@@ -35,6 +35,7 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 FOLLOWED_FOR = timedelta(days=14)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]{8,15}([Zz]|[+-][0-9]{2}:[0-9]{2})")
+_BROKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _PRINTED = re.compile(r"[^\x00-\x1f\x7f-\x9f]{3,64}")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -57,7 +58,7 @@ def faults_of(members: Any) -> tuple[dict[str, str], list[Fault]]:
     if not isinstance(members, Mapping):
         return {}, [Fault("", "a question is an object with members")]
     faults = [
-        Fault(re.sub(r"[\x00-\x1f\x7f]", "", str(name))[:64], "there is no such member")
+        Fault(nik.masked_within(_BROKEN.sub("", str(name)))[:64], "there is no such member")
         for name in members
         if name not in MEMBERS
     ]
@@ -68,7 +69,8 @@ def faults_of(members: Any) -> tuple[dict[str, str], list[Fault]]:
             faults.append(Fault(name, "it is missing" if value in (None, "") else "a text is needed"))
             continue
         asked[name] = unicodedata.normalize("NFC", value).strip()
-        reason = _WRONG[name](asked[name])
+        is_broken = _BROKEN.search(asked[name])  # such a text could not be sent
+        reason = "it has characters that cannot be printed" if is_broken else _WRONG[name](asked[name])
         if reason is not None:
             faults.append(Fault(name, reason))
     return asked, faults
@@ -98,6 +100,13 @@ def work(runs: Sequence[ProcessRun]) -> list[Step]:
                 continue
             except Shut as error:
                 shut = error
+            except BadInput:
+                raise
+            except Exception as error:  # whatever one check meets, the others of the batch go on
+                log.exception("the check %s cannot be made", check.id)
+                sentence = f"Unexpected {type(error).__name__}; the log tells more. Then retry the process"
+                steps.append(_stays(run, check, "needs_attention", "unexpected", sentence))
+                continue
         steps.append(_stays(run, check, "waiting", SHUT, str(shut), shut.until))
     if shut is not None:
         line.put_off(shut)
@@ -197,13 +206,22 @@ def _wrong_id(text: str) -> str | None:
 def _wrong_url(text: str) -> str | None:
     try:
         parts = urlsplit(text)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return "it is no address"
+    if any(map(str.isspace, text)):
+        return "it has a blank in it"
+    if nik.is_within(text):
+        return "there is a NIK in it, for everybody to read: give the credential another address"
     is_own = settings().env == "sandbox" and parts.scheme == "http" and host in _LOOPBACK
     if not host or len(text) > 2048 or not (parts.scheme == "https" or is_own):
         return "it has to be an https address"
     return None
+
+
+def _wrong_nik(text: str) -> str | None:
+    why = nik.why_implausible(text)
+    return None if why is None else f"{why} ({nik.masked(text)})"
 
 
 def _wrong_skkni(text: str) -> str | None:
@@ -224,7 +242,7 @@ def _wrong_moment(text: str) -> str | None:
 _WRONG = {
     "credential_id": _wrong_id,
     "credential_url": _wrong_url,
-    "participant_nik": nik.why_implausible,
+    "participant_nik": _wrong_nik,
     "skkni_code": _wrong_skkni,
     "issuance_date": _wrong_moment,
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from common.nik import masked_within
 from common.settings import settings
 from records import completion_report, completion_rows, program
 from records.completion_report import Refused, Taken, Wanted
@@ -31,7 +32,7 @@ class UnknownProgram(Exception):
     """Nobody has asked for this program to be registered."""
 
     def __init__(self, program_code: str) -> None:
-        super().__init__(f"There is no program {program_code} of this LPK: register it first")
+        super().__init__(f"There is no program {masked_within(program_code)} of this LPK: register it first")
 
 
 def ask_for(session: Session, wish: Wish) -> Taken:

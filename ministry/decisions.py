@@ -1,18 +1,19 @@
 """What a person says of a program whose state only the ministry knows: it is registered, or send it again."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from common import clock, nik
 from common.errors import BadInput
 from records import process, program
 from records.process import ProcessRun
 from records.program import Move, Program, ProgramVersion, Refused
 
-LONGEST_NOTE = 500
+FIRST_DAY = datetime(2000, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -25,10 +26,13 @@ def say_registered(
     note: str,
     registered_at: datetime | None = None,
 ) -> tuple[Program, ProgramVersion]:
-    """The ministry has it, under that number. Ends its process. Raises Refused, LookupError."""
-    found, version, run = _open(session, program_id)
+    """The ministry has it, under that number. Ends its process. Raises Refused, LookupError, BadInput."""
+    _refuse_personal(note)
+    if registered_at is not None and not FIRST_DAY <= registered_at <= clock.now():
+        raise BadInput("A day of registration is from 2000 on and not in the future")
     if _NUMBER.fullmatch(number) is None:
         raise BadInput("A number of the register is 1 to 128 printable characters, no blank")
+    found, version, run = _open(session, program_id)
     owner = session.scalars(sa.select(Program).filter_by(siplatih_program_id=number)).one_or_none()
     if owner is not None and owner.id != found.id:
         raise Refused("number-taken", f"{number} is the number of {owner.program_code} already.")
@@ -54,7 +58,8 @@ def say_registered(
 
 
 def send_again(session: Session, program_id: UUID, *, by: str, note: str) -> tuple[Program, ProgramVersion]:
-    """The ministry does not have it: send it again. Queues its process. Raises Refused, LookupError."""
+    """The ministry does not have it: send it again. Queues its process. Raises as `say_registered`."""
+    _refuse_personal(note)
     found, version, run = _open(session, program_id)
     move = Move(
         version.id,
@@ -68,6 +73,12 @@ def send_again(session: Session, program_id: UUID, *, by: str, note: str) -> tup
     program.apply(session, [move])
     process.retry(session, run.id)
     return found, version
+
+
+def _refuse_personal(note: str) -> None:
+    """A reason stays in the program's history for good, in the clear."""
+    if nik.is_within(note):
+        raise BadInput("There is a NIK in the reason: name the case and not the person")
 
 
 def _open(session: Session, program_id: UUID) -> tuple[Program, ProgramVersion, ProcessRun]:

@@ -5,7 +5,9 @@ Each participant is written down as `sent` before the call. Who is found so late
 after all others, or once a person has found out.
 """
 
+import json
 import logging
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ FOLLOWED_FOR = timedelta(days=14)
 NOT_REGISTERED_YET = timedelta(minutes=1)
 SILENT = 3  # calls in a row without an answer: the rest waits
 FIELDS = ("nik", "full_name", "completion_status", "final_score", "certificate_number")
+KEEPS = "The register has this participant already, and does not say that it has taken the other values"
 Next = Literal["ended", "waits", "needs_attention"]
 
 
@@ -87,9 +90,14 @@ class _Chunk:
     was_unknown: bool
 
     def without_persons(self, evidence: bytes) -> bytes:
-        """The answer without the NIKs that it may quote: a receipt is kept when a person is erased."""
+        """The answer without NIKs and names that it may quote: a receipt stays when a person is erased."""
         for one in self.participants:
             evidence = evidence.replace(one["nik"].encode(), nik.masked(one["nik"]).encode())
+            for name in {one["full_name"].encode(), json.dumps(one["full_name"])[1:-1].encode()}:
+                if name in evidence:
+                    evidence = re.sub(
+                        rb"(?<![A-Za-z])" + re.escape(name) + rb"(?![A-Za-z])", b"***", evidence
+                    )
         return evidence
 
 
@@ -266,6 +274,8 @@ def _note(
         for id_, answer in zip(chunk.ids, answers, strict=True):
             alike.setdefault(answer, []).append(rows[id_])
         for answer, same in alike.items():
+            if answer.is_repeat:
+                same = _without_corrections(session, chunk, same)
             state: CompletionState = back if answer.state == "untouched" else answer.state
             completion.apply(session, same, state, code=answer.code, problem=answer.reason)
         call = session.get_one(CompletionCall, chunk.call_id)
@@ -274,6 +284,20 @@ def _note(
         call.outcome = outcome or ", ".join(f"{number} {state}" for state, number in sorted(counted.items()))
         if told is not None:
             call.answer = seal(chunk.without_persons(told.evidence))
+
+
+def _without_corrections(session: Session, chunk: _Chunk, repeated: Sequence[Completion]) -> list[Completion]:
+    """Of those whom the register has had before, who counts as accepted. Of a correction, "reported already"
+    says that it keeps what it had, or that the correction itself came before, where its answer was lost."""
+    kept = {
+        person_id
+        for program_id in {one.program_id for one in repeated}
+        for person_id in completion.held(session, program_id, [one.person_id for one in repeated])
+    }
+    corrections = [one for one in repeated if one.person_id in kept]
+    to_state: CompletionState = "unknown" if chunk.was_unknown else "rejected"
+    completion.apply(session, corrections, to_state, problem=KEEPS)
+    return [one for one in repeated if one.person_id not in kept]
 
 
 def _without_answer(whole: _Class, chunk: _Chunk, error: ProviderError) -> bool:
@@ -345,22 +369,22 @@ def _stopped(session: Session, report: CompletionReport, of: Program, stopped: S
 def _ended(session: Session, report: CompletionReport, of: Program) -> Step:
     """Every participant was sent. What is open still is for time, or for a person."""
     states = completion.counts(session, report.id)
-    if states["unknown"] and settings().siplatih.knows_repeats:
+    if states["unknown"] > _kept(session, report.id) and settings().siplatih.knows_repeats:
         run = session.get_one(process.ProcessRun, report.process_run_id)
-        sentence = f"of {states['unknown']:,} participants no answer came; they are asked about again"
+        sentence = f"of {_people(states['unknown'])} no answer came; they are asked about again"
         return _stopped(session, report, of, Stopped("unknown", sentence, _again_at(run.attempts)))
     if states["unknown"]:
         sentence = (
-            f"Of {states['unknown']:,} participants no answer came. Ask the ministry whether it has them, "
-            f"then `jembatan completions settle {report.id}`"
+            f"Of {_people(states['unknown'])} the register has not said what became. Ask the ministry "
+            f"whether it has them, then `jembatan completions settle {report.id}`"
         )
         return _stopped(session, report, of, Stopped("unknown", sentence))
     if states["waiting"]:
-        sentence = f"{states['waiting']:,} participants were not taken, without a reason for each"
+        sentence = f"{_people(states['waiting'])} not taken, without a reason for each"
         return _stopped(session, report, of, Stopped("not-taken", sentence, _again_at(1)))
     if states["rejected"]:
         sentence = (
-            f"The register rejects {states['rejected']:,} of {sum(states.values()):,} participants: "
+            f"The register rejects {states['rejected']:,} of {_people(sum(states.values()))}: "
             f"`jembatan completions show {report.id}` says why. Correct them and report again"
         )
         return _stopped(session, report, of, Stopped("rejected", sentence))
@@ -375,6 +399,18 @@ def _ended(session: Session, report: CompletionReport, of: Program) -> Step:
         return _stopped(session, report, of, Stopped("credentials-differ", sentence))
     process.finish(session, report.process_run_id, "succeeded", outcome=_outcome(report, states))
     return Step(report.id, of.program_code, "ended", states)
+
+
+def _kept(session: Session, report_id: UUID) -> int:
+    """Of how many participants nothing more is learnt by asking again."""
+    of_report = sa.select(sa.func.count(Completion.id)).filter_by(
+        report_id=report_id, state="unknown", problem=KEEPS, superseded_at=None
+    )
+    return session.scalar(of_report) or 0
+
+
+def _people(number: int) -> str:
+    return f"{number:,} participant{'' if number == 1 else 's'}"
 
 
 def _outcome(report: CompletionReport, states: dict[str, int]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ One row is one statement about one person in one program; it is not changed, onl
 values of the same person are another row, which supersedes it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -137,6 +137,18 @@ def apply(
     if to_state == "accepted":
         completion_credentials.issue(session, moved)
     return moved
+
+
+def held(session: Session, program_id: UUID, person_ids: Collection[UUID]) -> dict[UUID, Completion]:
+    """What the register accepted of these persons before something else was said of them, the newest of it:
+    it has that as long as it has not accepted a correction."""
+    found = session.scalars(
+        sa.select(Completion)
+        .filter_by(program_id=program_id, state="accepted")
+        .where(Completion.person_id.in_(person_ids), Completion.superseded_at.is_not(None))
+        .order_by(Completion.id)
+    )
+    return {one.person_id: one for one in found}
 
 
 def corrected(session: Session, report: CompletionReport) -> list[Completion]:

@@ -70,7 +70,7 @@ def differing(session: Session, corrected: "Sequence[Completion]") -> list[UUID]
     learners = _learners(session, [one.person_id for one in corrected])
     told: dict[tuple[str, str], Completion] = {}  # by learner and certificate number, also the one before
     for one in corrected:
-        before = session.get(type(one), one.supersedes) if one.supersedes is not None else None
+        before = _accepted_before(session, one)
         for number in {one.certificate_number, before.certificate_number if before is not None else None}:
             if number is not None and one.person_id in learners:
                 told[learners[one.person_id], number] = one
@@ -85,6 +85,14 @@ def differing(session: Session, corrected: "Sequence[Completion]") -> list[UUID]
         for one in session.scalars(in_force.order_by(Credential.id))
         if (found := told.get((one.learner_id, one.certificate_number))) and not _says(one, found)
     ]
+
+
+def _accepted_before(session: Session, one: "Completion") -> "Completion | None":
+    """What the register accepted before this correction; between the two may lie some that it refused."""
+    before = session.get(type(one), one.supersedes) if one.supersedes is not None else None
+    while before is not None and before.state != "accepted":
+        before = session.get(type(one), before.supersedes) if before.supersedes is not None else None
+    return before
 
 
 def _says(one: Credential, completed: "Completion") -> bool:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from common import clock
 from records import completion, person, process, service_gate
@@ -74,17 +74,18 @@ def take_on(session: Session, wanted: Wanted, checked: Checked, chunk_size: int)
     if any(not fault.row for fault in faults):
         raise Refused(faults, bad, len(wanted.rows))
     there = _there(session, wanted.program)
+    held = _held(session, wanted.program, there)
     names = {one.row: seal(one.name.encode()) for one in checked.good}
     people = [Named(one.nik, names[one.row], one.learner_id) for one in checked.good]
     ids = dict(zip(checked.good, person.keep_many(session, people), strict=True))
-    sorted_out = _sort_out(session, wanted, checked.good, ids, there)
+    sorted_out = _sort_out(session, wanted, checked.good, ids, there, held)
     faults += sorted_out.faults
     bad += len({fault.row for fault in sorted_out.faults})
     good = len(checked.good) + checked.bad - bad
     if faults and (not wanted.allow_partial or not good):
         raise Refused(sorted(faults, key=lambda one: one.row), bad, len(wanted.rows))
     run = _process(session, wanted, content)
-    enrolled, completed, certified = _class(checked, there, ids)
+    enrolled, completed, certified = _class(checked, there | held, ids)
     report = CompletionReport(
         program_id=wanted.program.id,
         completion_date=wanted.day,
@@ -103,17 +104,19 @@ def take_on(session: Session, wanted: Wanted, checked: Checked, chunk_size: int)
     )
     session.add(report)
     session.flush()
-    run.input = {"report_id": str(report.id)}
+    run.input = {"report_id": str(report.id), "program_code": wanted.program.program_code}
     _write(session, report, sorted_out, names, chunk_size)
     return Taken(report, run, is_new=True)
 
 
 @dataclass
 class _SortedOut:
-    """What is to be done with the good participants of a report. before: nothing, with so many of them."""
+    """What is to be done with the good participants of a report. before: nothing, with so many of them; back:
+    of those, whose correction the register refused, and what it has accepted counts again."""
 
     new: list[tuple[Participant, UUID, Completion | None]] = field(default_factory=list)
     again: list[tuple[Participant, Completion]] = field(default_factory=list)
+    back: list[tuple[Participant, Completion, Completion]] = field(default_factory=list)
     before: int = 0
     faults: list[Fault] = field(default_factory=list)
 
@@ -124,33 +127,35 @@ def _sort_out(
     good: Sequence[Participant],
     ids: dict[Participant, UUID],
     there: dict[UUID, Completion],
+    held: dict[UUID, Completion],
 ) -> _SortedOut:
     found = _SortedOut()
     holders = _holders(session, wanted.program, [one.certificate for one in good])
     places = {row.number: index for index, row in enumerate(wanted.rows)}
     for one in good:
         path = f"participants[{places[one.row]}]"
-        before = there.get(ids[one])
+        before, kept = there.get(ids[one]), held.get(ids[one])
+        fingerprint = _fingerprint(one, wanted.day)
         holder = holders.get(one.certificate or "")
         if holder is not None and holder != (wanted.program.id, ids[one]):
             reason = "another completion of this LPK has this number: a certificate is one person's"
             found.faults.append(Fault(f"{path}.certificate_number", one.row, reason))
         elif before is None:
             found.new.append((one, ids[one], None))
-        elif before.fingerprint == _fingerprint(one, wanted.day):
-            if before.state == "rejected":
-                found.again.append((one, before))
-            else:
-                found.before += 1
-        elif before.state == "rejected":  # the register does not have it: other values correct nothing there
-            found.new.append((one, ids[one], before))
-        elif before.state != "accepted":
+        elif kept is not None and kept.fingerprint == fingerprint:  # its correction was refused
+            found.back.append((one, before, kept))
+            found.before += 1
+        elif before.fingerprint == fingerprint and before.state != "rejected":
+            found.before += 1
+        elif before.state not in ("accepted", "rejected"):
             reason = "this person is being reported with other values just now; wait until that has ended"
             found.faults.append(Fault(path, one.row, reason))
-        elif not wanted.is_correction:
+        elif (before.state == "accepted" or kept is not None) and not wanted.is_correction:
             reason = "this person was reported with other values; say that it is a correction if it is one"
             found.faults.append(Fault(path, one.row, reason))
-        else:
+        elif before.fingerprint == fingerprint:
+            found.again.append((one, before))
+        else:  # a correction, or the register does not have it: then other values correct nothing there
             found.new.append((one, ids[one], before))
     return found
 
@@ -167,6 +172,11 @@ def _write(
     for _, _, before in found.new:
         if before is not None:
             before.superseded_at = now
+    for _, refused, _ in found.back:
+        refused.superseded_at = now
+    session.flush()  # of one person one row counts
+    for _, _, kept in found.back:
+        kept.superseded_at = None
     for one, row in found.again:
         row.report_id, row.row, row.chunk = report.id, one.row, chunks[one.row]
     completion.apply(session, [row for _, row in found.again], "waiting")
@@ -191,6 +201,7 @@ def _write(
     if rows:
         session.execute(sa.insert(Completion), rows)
     corrected = {one["person_id"]: one["name"] for one in rows if one["supersedes"] is not None}
+    corrected |= {kept.person_id: names[one.row] for one, _, kept in found.back}
     person.rename(session, corrected)
 
 
@@ -207,7 +218,12 @@ def _again(session: Session, known: CompletionReport) -> Taken:
         again = list(session.scalars(refused))
         program = session.get_one(Program, known.program_id)
         held = _holders(session, program, [one.certificate_number for one in again])
-        completion.apply(session, [one for one in again if one.certificate_number not in held], "waiting")
+        free = [
+            one
+            for one in again
+            if held.get(one.certificate_number or "") in (None, (program.id, one.person_id))
+        ]
+        completion.apply(session, free, "waiting")
         process.retry(session, run.id)
     return Taken(known, run, is_new=False)
 
@@ -242,18 +258,35 @@ def _there(session: Session, program: Program) -> dict[UUID, Completion]:
     return {one.person_id: one for one in found}
 
 
+def _held(session: Session, program: Program, there: Mapping[UUID, Completion]) -> dict[UUID, Completion]:
+    """What the register has still of those whose correction it refused, by person."""
+    refused = [id_ for id_, one in there.items() if one.state == "rejected" and one.supersedes is not None]
+    return completion.held(session, program.id, refused) if refused else {}
+
+
 def _holders(
     session: Session, program: Program, numbers: Collection[str | None]
 ) -> dict[str, tuple[UUID, UUID]]:
     """Who has these certificate numbers of an LPK already: program and person."""
     wanted = sa.literal([one for one in numbers if one is not None], ARRAY(sa.Text))
+    refused = aliased(Completion)  # a correction, so that what was accepted before it is still there
+    is_kept = sa.exists().where(
+        refused.program_id == Completion.program_id,
+        refused.person_id == Completion.person_id,
+        refused.superseded_at.is_(None),
+        refused.state == "rejected",
+    )
     found = session.execute(
-        sa.select(Completion.certificate_number, Completion.program_id, Completion.person_id).where(
+        sa.select(Completion.certificate_number, Completion.program_id, Completion.person_id)
+        .where(
             Completion.lpk_registration_number == program.lpk_registration_number,
             Completion.certificate_number == sa.any_(wanted),
-            Completion.superseded_at.is_(None),
-            Completion.state != "rejected",
+            sa.or_(
+                sa.and_(Completion.superseded_at.is_(None), Completion.state != "rejected"),
+                sa.and_(Completion.state == "accepted", is_kept),
+            ),
         )
+        .order_by(Completion.superseded_at.nulls_last())  # who has it now comes last and counts
     )
     return {number: (program_id, person_id) for number, program_id, person_id in found if number is not None}
 

@@ -96,6 +96,7 @@ def check(rows: Sequence[Row], statuses: Collection[str]) -> Checked:
         return found
     seen_niks: dict[str, int] = {}
     seen_certificates: dict[str, int] = {}
+    seen_learners: dict[str, int] = {}
     for index, row in enumerate(rows):
         faults: list[tuple[str, str]] = []
         one = _participant(row, statuses, faults)
@@ -108,6 +109,10 @@ def check(rows: Sequence[Row], statuses: Collection[str]) -> Checked:
                 faults.append(
                     ("certificate_number", f"row {other} has it too: a certificate is one person's")
                 )
+        if one.learner_id is not None:
+            other = seen_learners.setdefault(one.learner_id, row.number)
+            if other != row.number and first == row.number:
+                faults.append(("learner_id", f"row {other} has it too: a learner is one person"))
         if not faults:
             found.good.append(one)
             continue
@@ -136,6 +141,8 @@ def check_day(text: Any, starts: date | None) -> tuple[date | None, str | None]:
         return None, "there is no such day"
     if day > clock.business_date(clock.now()):
         return None, "it is in the future (by the date in Jakarta)"
+    if day.year < 2000:
+        return None, "it is before the year 2000: is the year whole?"
     if starts is not None and day < starts:
         return None, f"it is before the program's start, {starts.isoformat()}"
     return day, None
@@ -176,11 +183,13 @@ def _nik(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> str:
         faults.append(("nik", "it is missing"))
         return ""
     if not isinstance(text, str):
-        faults.append(("nik", "it is a number: a NIK is text, else programs round its last digits"))
+        is_number = isinstance(text, (int, float))
+        is_not = "it is a number: a NIK is text, else programs round its last digits"
+        faults.append(("nik", is_not if is_number else "it is not text"))
         return ""
     why = nik.why_implausible(text)
     if why is not None:
-        faults.append(("nik", why))
+        faults.append(("nik", f"{why} ({nik.masked(text)})" if text.strip() else why))
         return ""
     return text
 
@@ -196,8 +205,8 @@ def _name(given: Mapping[str, Any], faults: list[tuple[str, str]]) -> str:
         why = "it has characters that are no part of a name"
     elif len(name) > 200:
         why = "it is longer than 200 characters"
-    elif name[0] in "=+-@":
-        why = "it begins like a formula"
+    elif name[0] in "=+-@#":
+        why = "it begins like a formula, or like the error of one"
     elif _LONG_NUMBER.search(name):
         why = "it has a long number in it: are the columns in their places?"
     elif not any(map(str.isalpha, name)):
@@ -252,8 +261,8 @@ def _certificate(given: Mapping[str, Any], status: str, faults: list[tuple[str, 
         why = "it is 1 to 64 characters on one line"
     elif text[0] in "=+-@":
         why = "it begins like a formula"
-    elif nik.why_implausible(text) is None or (isinstance(given.get("nik"), str) and text == given["nik"]):
-        why = "it is a NIK: are the columns in their places?"
+    elif nik.is_within(text) or (isinstance(given.get("nik"), str) and text == given["nik"]):
+        why = "there is a NIK in it: are the columns in their places?"
     elif status and status != COMPLETED:
         why = f"only who is {COMPLETED} has one, and this is {status}"
     if why is not None:
@@ -277,6 +286,6 @@ def why_no_learner(raw: Any) -> str | None:
     """Why that cannot be the platform's id of a learner; None where it can."""
     if not isinstance(raw, str) or not raw.strip() or len(raw) > 128 or _CONTROL.search(raw):
         return "it is 1 to 128 characters of text"
-    if nik.why_implausible(raw.strip()) is None:
-        return "it is a NIK: give the platform's own id of the learner"
+    if nik.is_within(raw):
+        return "there is a NIK in it: give the platform's own id of the learner"
     return None

@@ -109,6 +109,12 @@ def answered(
     return check
 
 
+def withdrawn(check: CredentialCheck) -> None:
+    """The person was erased before the register answered: it is not asked any more."""
+    check.status, check.answered_at, check.question = "not_verified", clock.now(), None
+    check.reason = "The person was erased before the register answered"
+
+
 def resource(check: CredentialCheck) -> dict[str, Any]:
     """The check as others see it: no person in it."""
     return {

@@ -54,7 +54,8 @@ def check(rows: Sequence[Row]) -> Checked:
     """Every row by every rule."""
     found = Checked()
     if not 0 < len(rows) <= MOST:
-        reason = f"a list has 1 to {MOST:,} enrolments and this has {len(rows):,}: send it in parts"
+        reason = f"a list has 1 to {MOST:,} enrolments and this has {len(rows):,}"
+        reason += ": send it in parts" if rows else ": send those that there are"
         found.faults.append(Fault("", 0, reason))
         return found
     latest = clock.now() + AHEAD

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from common.errors import UnusableFile
-from common.tables import columns_of, open_table
+from common.tables import Table, columns_of, open_table
 from records.completion_rows import WHOLE, Row
 from records.sheet_formulas import formula_cells, number_cells
 
@@ -26,9 +26,26 @@ def read_rows(
     headers: by which words each member is known; needed: members without which it is no such table.
     damage: why a cell cannot be taken, from its member, its text, whether it is a formula or a number.
     """
+    try:
+        return _rows(path, name, scratch, headers, needed, damage, most)
+    except UnusableFile as error:
+        # What was seen in such a file may be somebody's: where it was, and not what.
+        raise UnusableFile(name, error.reason, line=error.line) from None
+
+
+def _rows(
+    path: Path,
+    name: str,
+    scratch: Path,
+    headers: Mapping[str, Sequence[str]],
+    needed: Sequence[str],
+    damage: Damage,
+    most: int,
+) -> list[Row]:
     table = open_table(
         path, name, required=[set(headers[one]) for one in needed], size_limit=LARGEST, scratch=scratch
     )
+    _refuse_two_names(name, table, headers)
     places = columns_of(table, {one: set(words) for one, words in headers.items()})
     formulas, numbers = set(), set()
     if table.sheet is not None:
@@ -38,6 +55,8 @@ def read_rows(
         cells = [batch.columns[place].to_pylist() for place in places.values()]
         for line, *texts in zip(batch.lines.tolist(), *cells, strict=True):
             values = dict(zip(places, texts, strict=True))
+            if not any(map(str.strip, texts)):
+                continue  # a spreadsheet leaves such rows below its table: nobody stands in it
             damaged = {
                 member: why
                 for member, place in places.items()
@@ -52,3 +71,13 @@ def read_rows(
     if not found:
         raise UnusableFile(name, "it has no rows below its header")
     return sorted(found, key=lambda row: row.number)
+
+
+def _refuse_two_names(name: str, table: Table, headers: Mapping[str, Sequence[str]]) -> None:
+    """Two columns for one member, `nama` and `full_name`: nobody here knows which one is meant."""
+    heads = [cell.casefold() for cell in table.header]
+    for words in headers.values():
+        fitting = [cell for cell in heads if cell in words]
+        if len(fitting) > 1:
+            reason = f"the columns {' and '.join(fitting)} are the same: take one of them out"
+            raise UnusableFile(name, reason, line=table.header_line)

@@ -35,6 +35,7 @@ from records.linkedin_connection import LinkedInConnection, Tokens
 from records.linkedin_share import LinkedInShare
 from records.payment import NOT_FINAL, Payment, PaymentEvent
 from records.person import Person
+from records.process import OPEN, ProcessRun
 from records.program import Program
 from records.sealed import unseal, unseal_json
 
@@ -146,6 +147,8 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
         enrolment.forget(session, subject.learner_id)
         entitlement.forget(session, subject.learner_id, by=by)
     payments, kept = _erase_payments(session, subject.learner_id)
+    if subject.who is not None:  # by whom else would the payments be found that are still under way?
+        subject.who.learner_id = subject.learner_id if kept else None
     if subject.who is None and subject.learner_id is not None:
         fields = ["learner_id", "credentials", "payments", "enrolments", "linkedin"]
         told = {"by": by, "recipient": "nobody", "reason": why, "origin": origin}
@@ -156,20 +159,24 @@ def erase(session: Session, subject: Subject, *, by: str, reason: str, origin: s
 def _erase_person(session: Session, who: Person, by: str, reason: str, origin: str) -> int:
     session.refresh(who, with_for_update=True)
     rows = session.scalars(sa.select(Completion).filter_by(person_id=who.id).with_for_update()).all()
-    if any(one.state in ("sent", "unknown") or _is_due(one) for one in rows):
+    if any(one.state in ("sent", "unknown") or _is_due(session, one) for one in rows):
         raise StillReported("A completion of this person is on its way to the ministry; wait for its end")
     if who.erased_at is not None:
         return 0
     checks = session.scalars(sa.select(CredentialCheck).filter_by(nik_hash=who.nik_hash).with_for_update())
     for check in checks:
-        if check.status == "pending":
+        if check.status == "pending" and _is_at_work(session, check.process_run_id):
             raise StillReported("The ministry is being asked about a credential of theirs; wait for that")
+        if check.status == "pending":  # it waits for a person, who may never come
+            credential_check.withdrawn(check)
         check.question = check.answer = None
         check.nik_hash = _NOBODY
-    who.nik = who.name = who.nik_hash = who.learner_id = None
+    who.nik = who.name = who.nik_hash = None
     who.erased_at = clock.now()
     for one in rows:
         one.name = None
+        if one.state == "waiting" and one.superseded_at is None:
+            one.superseded_at = clock.now()  # it is not sent any more, whoever retries its process
     audit.note(
         session,
         [who.id],
@@ -184,8 +191,16 @@ def _erase_person(session: Session, who: Person, by: str, reason: str, origin: s
     return len(rows)
 
 
-def _is_due(one: Completion) -> bool:
-    return one.state == "waiting" and one.superseded_at is None
+def _is_due(session: Session, one: Completion) -> bool:
+    """Whether it goes to the ministry by itself; where its process waits for a person it does not."""
+    if one.state != "waiting" or one.superseded_at is not None:
+        return False
+    return _is_at_work(session, session.get_one(CompletionReport, one.report_id).process_run_id)
+
+
+def _is_at_work(session: Session, run_id: UUID) -> bool:
+    """Whether a process goes on by itself; it is held as it is until the end of this transaction."""
+    return session.get_one(ProcessRun, run_id, with_for_update=True).state in OPEN
 
 
 def _erase_payments(session: Session, learner_id: str | None) -> tuple[int, int]:

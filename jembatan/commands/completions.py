@@ -88,13 +88,17 @@ def template(
     file: Annotated[Path, typer.Argument(help="Where to write it: NAME.xlsx or NAME.csv.")],
 ) -> None:
     """Write an empty sheet with the right columns, those of numbers as text."""
-    if file.suffix.lower() == ".csv":
-        file.write_text(completion_sheet.csv_template(), encoding="utf-8", newline="")
-    elif file.suffix.lower() == ".xlsx":
+    kind = file.suffix.lower()
+    if kind not in (".csv", ".xlsx"):
+        raise BadInput("The name has to end in .xlsx or .csv")
+    try:
         with file.open("wb") as out:
-            completion_sheet.write_xlsx_template(out, settings().siplatih.completion_statuses)
-    else:
-        raise BadInput("The name ends in .xlsx or .csv")
+            if kind == ".csv":
+                out.write(completion_sheet.csv_template().encode())
+            else:
+                completion_sheet.write_xlsx_template(out, settings().siplatih.completion_statuses)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}") from None
     console.print(f"{file} is there. NIKs stay text in it; fill one row for each participant.", markup=False)
 
 

@@ -47,7 +47,10 @@ def doctor() -> None:
             old = linkedin.version_fault()
             rows.append(("LinkedIn's version", old or settings().linkedin.version, old is None))
         for state, hint in (
-            ("needs_attention", "`jembatan process list --state needs_attention` says what to do"),
+            (
+                "needs_attention",
+                "`process list --state needs_attention` names them, `process show` says what to do",
+            ),
             ("failed", "`jembatan process list --state failed` shows them"),
         ):
             count = session.scalar(_LEFT_BEHIND, {"state": state})

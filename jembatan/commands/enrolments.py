@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.errors import BadInput, UnusableFile
+from common.nik import masked_within
 from common.settings import settings
 from jembatan.commands.output import as_json, complain, console
 from jembatan.stack import stack
@@ -38,11 +39,12 @@ def import_(
     """Take over enrolments from a file: all of it, or nothing where a row is bad. The same file again is no
     news. Columns learner_id, program_code, state, occurred_at; also payment_reference, payment_id, is_free.
     Exit 1: rows are bad; 2: the file is unusable."""
+    name = masked_within(file.name)
     if not file.is_file():
-        raise UnusableFile(file.name, "there is no such file; give the path of the sheet")
+        raise UnusableFile(name, "there is no such file; give the path of the sheet")
     scratch = settings().home / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    rows = enrolment_sheet.read(file, file.name, scratch)
+    rows = enrolment_sheet.read(file, name, scratch)
     try:
         who = actor("operator", by)
     except NobodyNamed as nobody:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from common.clock import JAKARTA
@@ -19,6 +20,7 @@ from records.process import ProcessRun
 app = typer.Typer(no_args_is_help=True, help="Process runs: state, attempts, outcome, error.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Id = Annotated[UUID, typer.Argument(help="Id of the process run.")]
+_OF = ("gateway", "business_date", "program_code")  # what a run is of, where its input says so
 
 
 @app.command("list")
@@ -50,9 +52,9 @@ def list_(
     for name in ("process", "of", "state", "attempts", "next attempt"):
         table.add_column(name, overflow="fold")
     for run in found:
-        what = " ".join(str(run.input[name]) for name in ("gateway", "business_date") if run.input.get(name))
+        what = " ".join(str(run.input[name]) for name in _OF if run.input.get(name))
         next_attempt = _time(run.next_attempt_at)
-        table.add_row(str(run.id), run.process, what, run.state, str(run.attempts), next_attempt)
+        table.add_row(str(run.id), run.process, escape(what), run.state, str(run.attempts), next_attempt)
     console.print(
         table if found else f"No process is {state}." if state else "No process has been asked for yet."
     )
@@ -65,7 +67,7 @@ def show(id: Id, json: Json = False) -> None:
     if json:
         as_json(_as_dict(run))
         return
-    console.print(f"[bold]{run.process}[/bold] {run.key} · {run.state} after {run.attempts} attempts")
+    console.print(f"[bold]{run.process}[/bold] {escape(run.key)} · {run.state} after {run.attempts} attempts")
     for name, at in (
         ("started", run.started_at),
         ("ended", run.ended_at),

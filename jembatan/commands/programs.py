@@ -68,7 +68,7 @@ def register(
     note = "dry run: nothing was asked for" if dry_run else "`jembatan programs list` shows how far they are"
     if shut is not None and not dry_run and not asked.faults:
         note = str(shut)
-    _tell(asked, json, "nothing was asked for" if asked.faults else note)
+    _tell(asked, json, "nothing was asked for" if asked.faults else note, dry_run=dry_run)
     if asked.faults:
         raise typer.Exit(1)
 
@@ -201,7 +201,7 @@ def _found(session: Session, which: str, lpk: str | None) -> Program:
     return found
 
 
-def _tell(asked: FileAsked, json: bool, note: str) -> None:
+def _tell(asked: FileAsked, json: bool, note: str, *, dry_run: bool) -> None:
     if json:
         as_json(
             {
@@ -227,8 +227,10 @@ def _tell(asked: FileAsked, json: bool, note: str) -> None:
     for entry, made in asked.asked:
         for warning in made.version.warnings if made.is_new else []:
             console.print(f"{entry.where}, {warning['where']}: {warning['reason']}", markup=False)
+    asked_for = "would be asked for" if dry_run else "asked for"
+    known = len(asked.asked) - len(asked.new)
     console.print(
-        f"{len(asked.new):,} programs asked for, {len(asked.asked) - len(asked.new):,} known before; {note}",
+        f"{len(asked.new):,} programs {asked_for}, {known:,} known before; {note}",
         markup=False,
     )
 

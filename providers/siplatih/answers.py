@@ -14,6 +14,7 @@ import httpx
 
 from common import clock
 from common.errors import Ambiguous, AuthFailed, ProviderError, RateLimited, Rejected, Transient
+from common.nik import masked_within
 from providers import reading
 from providers.siplatih.refusals import Conflict, Invalid, NotOffered, TooLarge
 from providers.siplatih.wire import Fault
@@ -27,7 +28,7 @@ PERSONAL = frozenset(
 LONGEST_MESSAGE = 300
 MOST_FAULTS = 10_000
 LONGEST_WAIT = 3600.0
-_MANY_DIGITS = re.compile(r"[0-9](?:[ .\-]?[0-9]){9,}")
+_MANY_DIGITS = re.compile(r"\d(?:[\s.\-/_,]{0,2}\d){9,}")
 _NOT_NOW = re.compile(r"INTERNAL|UNAVAILABLE|TIME.?OUT|MAINTENANCE|BUSY|TRY.?AGAIN", re.IGNORECASE)
 _SCOPE = re.compile(r"scope", re.IGNORECASE)
 _STEP = re.compile(r"[^./\[\]]+")
@@ -80,7 +81,9 @@ def answer_of(
     """
     members = object_of(response)
     said = _said(response, members, tuple(personal))
-    if members is not None and response.status_code in refusals:
+    # a 404 without our envelope is a gateway's before the register, which was not asked
+    is_gateways = response.status_code == 404 and "success" not in (members or {})
+    if members is not None and response.status_code in refusals and not is_gateways:
         return Answer.of(response, members, said.message)
     if response.status_code not in (200, 201, 202):
         raise _error(operation, response, said, is_read=is_read)
@@ -93,6 +96,8 @@ def answer_of(
         if is_read:
             raise Rejected(PROVIDER, operation, "answers in a form that we do not know")
         raise Ambiguous(PROVIDER, operation, "answers in a form that we do not know")
+    if members.get("error") or members.get("errors"):
+        raise _unsure(operation, response, "says yes and names an error", is_read=is_read)
     return Answer.of(response, members, said.message)
 
 
@@ -117,7 +122,7 @@ def field_path(name: str) -> str:
     path = ""
     for step in _STEP.findall(name)[:8]:
         path += f"[{step}]" if step.isdecimal() and path else f".{step}" if path else step
-    return _CONTROL.sub("", path)[:120]
+    return masked_within(_CONTROL.sub("", path))[:120]
 
 
 def _error(operation: str, response: httpx.Response, said: _Said, *, is_read: bool) -> ProviderError:
@@ -189,7 +194,9 @@ def _unsure(operation: str, response: httpx.Response, reason: str, *, is_read: b
 
 
 def _request_id(response: httpx.Response) -> str | None:
-    return reading.word(response.headers.get("x-request-id"), 64)
+    """Its own name of the call, where it is not a number that may be a person's."""
+    named = reading.word(response.headers.get("x-request-id"), 64)
+    return None if named is None or _MANY_DIGITS.fullmatch(named) else named
 
 
 def _wait(text: str | None) -> float:

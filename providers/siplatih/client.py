@@ -32,6 +32,8 @@ Told = TypeVar("Told")
 TRIES, TRIES_WHEN_ASKED_TO_WAIT = 3, 5
 LONGEST_PAUSE = 30.0  # seconds; who is asked to wait longer gives the worker back
 _OK = frozenset({200, 201, 202})
+_OF_THE_HOLDER = ("participant_nik", "nik", "skkni_code")
+_NO_MORE = frozenset({"REVOKED", "EXPIRED", "SUSPENDED", "INVALID", "CANCELLED", "CANCELED", "DICABUT"})
 _IS_THERE = re.compile(r"ALREADY|EXISTS|TAKEN|DUPLICATE|SUDAH|TELAH|TERDAFTAR", re.IGNORECASE)
 
 
@@ -134,27 +136,41 @@ class Siplatih:
             needs="credential:read",
             refusals=frozenset({404, 409, 410, 422}),
         )
-        says_yes = reading.member(answer.data, "verified") is True
-        of = reading.word(reading.member(answer.data, "credential_id"))
-        if says_yes and of is not None and of.lower() != str(credential["credential_id"]).lower():
+        said, why = reading.member(answer.data, "verified"), reading.member(answer.data, "reason")
+        reason = answer.message or answers.masked(str(why or ""), tuple(_personal(credential)))
+        if said is not True or answer.status not in _OK:
+            told = (
+                "The register says that it is not"
+                if said is False
+                else "The register does not say that it is"
+            )
+            reason = f"{told}: {reason}" if said is False and reason else reason or told
+            return Verification(False, reason, answer.evidence)
+        if any(_is_other(answer.data, credential, name) for name in ("credential_id", *_OF_THE_HOLDER)):
             return Verification(False, "The register speaks of another credential", answer.evidence)
-        if says_yes and of is None and answer.is_bare:  # of what, nobody can tell
+        if answer.is_bare and reading.word(reading.member(answer.data, "credential_id")) is None:
+            # of what, nobody can tell
             return Verification(False, "The register does not say what is verified", answer.evidence)
-        if says_yes and answer.status in _OK:
-            return Verification(True, "The register says that it is verified", answer.evidence)
-        return Verification(False, answer.message or "The register does not say that it is", answer.evidence)
+        if _takes_it_back(answer.data):
+            return Verification(False, "The register says yes and no", answer.evidence)
+        return Verification(True, "The register says that it is verified", answer.evidence)
 
     def _in_halves(
         self, send: Callable[[Sequence[Mapping[str, Any]]], Reported], some: Sequence[Mapping[str, Any]]
     ) -> Reported:
-        """One call, or two where it is too large; what the second half meets does not lose the first."""
+        """One call, or two where it is too large; what one half meets is not said of the other."""
         try:
             return send(some)
         except TooLarge:
             if len(some) == 1:
                 raise
         half = len(some) // 2
-        first = self._in_halves(send, some[:half])
+        try:
+            first = self._in_halves(send, some[:half])
+        except UnknownProgram:
+            raise
+        except (Ambiguous, Rejected) as error:  # what surely was not sent ends the call instead
+            first = reports.not_answered(error, some[:half])
         try:
             second = self._in_halves(send, some[half:])
         except UnknownProgram:
@@ -231,6 +247,26 @@ class Siplatih:
             if error.code != answers.TOKEN_REFUSED:
                 raise
         return once(self._token.current(operation, needs, refused=kept))
+
+
+def _is_other(said: Any, asked: Mapping[str, Any], name: str) -> bool:
+    """Whether an answer names another credential or holder than was asked about; a masked one is none."""
+    told = reading.word(reading.member(said, name))
+    return (
+        told is not None
+        and "*" not in told
+        and told.lower() != str(asked.get(name if name != "nik" else "participant_nik", told)).lower()
+    )
+
+
+def _takes_it_back(said: Any) -> bool:
+    """Whether a yes stands beside a word that it is valid no more."""
+    status = reading.word(reading.member(said, "status")) or ""
+    return (
+        status.upper() in _NO_MORE
+        or reading.member(said, "revoked") is True
+        or reading.member(said, "valid") is False
+    )
 
 
 def _says_that_it_is_there(refusal: Invalid) -> bool:

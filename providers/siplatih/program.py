@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from common import nik
 from common.services import Siplatih as Section
 from providers.siplatih import provinces, skkni
 from providers.siplatih.wire import Fault
 
 LONGEST_CODE, LONGEST_NAME, LONGEST_TEXT = 64, 200, 1000
 MOST_ENTRIES = 500
+YEARS = range(2000, 2100)
 MEMBERS = (
     "program_code",
     "program_name",
@@ -40,7 +42,7 @@ MEMBERS = (
 LOCATION = ("address", "city", "province", "postal_code")
 INSTRUCTOR = ("name", "qualification", "certification")
 MODULE = ("module_name", "duration_hours", "learning_outcomes")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SNAKE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 _POSTAL = re.compile(r"[1-9][0-9]{4}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -201,7 +203,7 @@ def _entries(
 def _unknown(found: Checked, before: str, given: Mapping[Any, Any], known: tuple[str, ...]) -> None:
     for name in given:
         if name not in known:
-            shown = _CONTROL.sub("", str(name))[:64]
+            shown = nik.masked_within(_CONTROL.sub("", str(name)))[:64]
             found.fault(f"{before}{shown}", "there is no such member")
 
 
@@ -213,21 +215,13 @@ def _text(found: Checked, path: str, given: Any, longest: int) -> str | None:
     text = unicodedata.normalize("NFC", given).strip()
     if not text:
         found.fault(path, "it is empty")
-    elif _CONTROL.search(text) or not _is_whole(text):
+    elif _CONTROL.search(text):
         found.fault(path, "it has characters that cannot be printed")
     elif len(text) > longest:
         found.fault(path, f"it is longer than {longest} characters")
     else:
         return text
     return None
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _code(found: Checked, members: Mapping[str, Any], name: str, least: int = 1) -> str | None:
@@ -267,9 +261,13 @@ def _day(found: Checked, path: str, given: Any) -> str | None:
         return None
     if isinstance(given, str) and _DATE.fullmatch(given.strip()):
         try:
-            return date.fromisoformat(given.strip()).isoformat()
+            day = date.fromisoformat(given.strip())
         except ValueError:
             found.fault(path, "the calendar has no such day")
             return None
+        if day.year in YEARS:
+            return day.isoformat()
+        found.fault(path, f"the year has to be from {YEARS[0]} to {YEARS[-1]}")
+        return None
     found.fault(path, "a day is written as 2024-01-15")
     return None

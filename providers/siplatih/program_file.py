@@ -1,7 +1,7 @@
 """A file of programs, JSON or CSV, as members for `checked`; nothing is judged here but the file itself.
 
-JSON: one program, or a list of them. CSV in UTF-8: a line for each, columns named as the members
-(`location.city`); the two lists, `instructor_qualifications` and `curriculum`, as JSON in their cell.
+JSON: one program, or a list of them. CSV in UTF-8, comma or semicolon: a line for each, columns named as the
+members (`location.city`); the two lists, `instructor_qualifications` and `curriculum`, as JSON in their cell.
 """
 
 import csv
@@ -61,7 +61,10 @@ def _json(name: str, text: str) -> list[Entry]:
 
 
 def _csv(name: str, text: str) -> list[Entry]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    first = text.partition("\n")[0]
+    # A spreadsheet set to Indonesian writes semicolons.
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
     entries: list[Entry] = []
     try:
         header = [column.strip().lower() for column in next(reader, [])]
@@ -73,7 +76,7 @@ def _csv(name: str, text: str) -> list[Entry]:
             )
             raise UnusableFile(name, f"its first line has to name the columns; {wrong}", line=1)
         for cells in reader:
-            if not any(cells):
+            if not any(map(str.strip, cells)):
                 continue
             line = reader.line_num
             if len(cells) != len(header):

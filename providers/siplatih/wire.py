@@ -69,12 +69,14 @@ class Registration:
 class ParticipantAnswer:
     """What the register says of one participant of a report.
 
-    untouched: the register surely did not take this one; send it again. unknown: it may have.
+    untouched: the register surely did not take this one; send it again. unknown: it may have. is_repeat: it
+    has had the participant before, by this certificate; of the other values that says nothing.
     """
 
     state: ParticipantState
     code: str | None = None
     reason: str | None = None
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def test_a_payment_is_named_by_reference_or_id_and_belongs_to_the_learner(client
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"learner_id": None}, "learner_id", "it is missing"),
-    ({"learner_id": "3201010101900001"}, "learner_id", "it is a NIK"),
+    ({"learner_id": "3201010101900001"}, "learner_id", "a NIK in it"),
     ({"learner_id": 17}, "learner_id", "characters of text"),
     ({"program_code": None}, "program_code", "it is missing"),
     ({"program_code": "P" * 65}, "program_code", "1 to 64 characters"),

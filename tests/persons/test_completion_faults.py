@@ -1,6 +1,7 @@
 """What a class cannot have: each fault with its place and its sentence, never with its value."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,9 +15,11 @@ import xlsxwriter
 from at_work import at_work
 from class_room import DAY, LPK, PATH, ClassRoom, nik, people, person, program_registered, rows, worked
 
+from common.errors import UnusableFile
+from common.raw import nameless
 from common.settings import settings
 from jembatan.stack import Stack
-from records import db
+from records import completion_sheet, db
 
 CERTIFICATE = "participants[0].certificate_number"
 HEAD = ("nik", "full_name", "completion_status", "final_score", "certificate_number")
@@ -81,11 +84,18 @@ def there(
             CERTIFICATE,
             "a NIK",
         ),
+        ({"participants": [person(1, certificate_number=f"LSP-{nik(1)}/24")]}, CERTIFICATE, "a NIK in it"),
+        (
+            {"participants": [person(1, learner_id="L-1"), person(2, learner_id="L-1")]},
+            "participants[1].learner_id",
+            "row 1 has it too",
+        ),
+        ({"participants": [person(1, full_name="#N/A")]}, "participants[0].full_name", "error of one"),
         ({"participants": [person(1, shoe_size=43)]}, "participants[0].shoe_size", "no such member"),
         ({"participants": ["x"]}, "participants[0]", "no object"),
         ({"participants": [person(1) | {nik(1): 1}]}, "participants[0].?", "no such member"),
         ({"participants": [person(1, full_name="\ud800")]}, "participants[0].full_name", "no part of a name"),
-        ({"participants": [person(1, learner_id=nik(1))]}, "participants[0].learner_id", "it is a NIK"),
+        ({"participants": [person(1, learner_id=nik(1))]}, "participants[0].learner_id", "a NIK in it"),
         (
             {"participants": [person(n, nik=nik(n)[:12] + f"{n + 1:03d}0") for n in range(8)]},
             "participants",
@@ -150,6 +160,7 @@ def test_a_zip_bomb_and_other_files_are_refused_before_they_are_read(there: tupl
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b"0" * (80 * 1024 * 1024))
+    far_apart = workbook(lambda sheet, _: sheet.write_row(1, 0, cells(1)) or sheet.write(9_999, 16_383, "x"))
     for body, words in (
         (bomb.getvalue(), "larger than the limit"),
         (b"PK\x03\x04 and no more", "damaged"),
@@ -157,6 +168,8 @@ def test_a_zip_bomb_and_other_files_are_refused_before_they_are_read(there: tupl
         (b"<html>", "web page"),
         (b"name,status\nSiti,COMPLETED\n", "lacks the columns"),
         (b"nik,full_name,completion_status\n", "no rows"),
+        (b"nik,nama,full_name,status\n1,Siti,Ani,COMPLETED\n", "columns nama and full_name are the same"),
+        (far_apart, "far away from the table"),
     ):
         answer = upload(there, body)
         assert answer.json()["type"] == "urn:jembatan:problem:unusable-sheet", answer.text
@@ -172,6 +185,38 @@ def test_a_file_that_cannot_be_read_gives_away_nothing_that_stands_in_it(
     assert "not closed" in answer.text
     for secret in (nik(1), nik(2), "Siti", "Ani"):
         assert secret not in answer.text
+
+
+def test_what_a_person_does_not_see_of_a_workbook_is_not_reported(tmp_path: Path) -> None:
+    path = tmp_path / "class.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        for name, number in (("last year", 1), ("this year", 2)):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, HEAD)
+            sheet.write_row(1, 0, cells(number))
+        book.worksheets()[1].activate()
+        book.worksheets()[0].hide()
+    (row,) = completion_sheet.read(path, path.name, tmp_path)
+    assert row.values["nik"] == nik(2)
+    # Some programs write no places into cells: which of them is a number can then not be told.
+    bare = tmp_path / "bare.xlsx"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(bare, "w") as new:
+        for member in old.namelist():
+            new.writestr(member, re.sub(rb'(<c) r="[A-Z]+[0-9]+"', rb"\1", old.read(member)))
+    with pytest.raises(UnusableFile, match="save it again"):
+        completion_sheet.read(bare, bare.name, tmp_path)
+
+
+def test_an_uploaded_sheet_leaves_nothing_behind_when_its_process_is_killed(tmp_path: Path) -> None:
+    with nameless(b"nik\n" + nik(1).encode(), tmp_path) as path:
+        assert [path.read_bytes(), path.read_bytes()] == [b"nik\n" + nik(1).encode()] * 2
+        assert not list(tmp_path.iterdir())  # so there is nothing that somebody would have to take away
+
+
+def test_rows_that_a_spreadsheet_leaves_below_its_table_are_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "class.csv"
+    path.write_text("\n".join([",".join(HEAD), ",".join(map(str, cells(1))), ",,,,", " , ,,,", ",,,,\n"]))
+    assert [row.number for row in completion_sheet.read(path, path.name, tmp_path)] == [2]
 
 
 def test_a_csv_of_ten_thousand_rows_names_its_37_bad_ones(there: tuple[ClassRoom, str]) -> None:

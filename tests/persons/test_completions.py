@@ -113,13 +113,18 @@ def test_a_correction_leaves_no_credential_that_says_otherwise_without_a_person_
     before = issued()
     assert {name: one.score for name, one in before.items()} == {"0": "100", "1": "90", "2": "80"}
     class_[0]["final_score"], class_[1]["full_name"] = 70, "Siti Aminah"
+    room.behaves(corrections=False)
+    room.asked(code, [class_[2] | {"certificate_number": "C-2A"}], correction=True)
+    assert worked()[0].states["rejected"] == 1
+    room.behaves(corrections=True)
+    class_[2]["certificate_number"] = "C-2B"
     taken = room.asked(code, class_, correction=True)
     worked()
     run = run_of(taken)
     assert (run.state, (run.error or {})["type"]) == ("needs_attention", "credentials-differ")
-    assert all((str(before[name].id) in (run.error or {})["message"]) == (name != "2") for name in before)
+    assert all(str(before[name].id) in (run.error or {})["message"] for name in before)
     with unit_of_work() as session:
-        for name in ("0", "1"):
+        for name in before:
             credential_state.apply(session, before[name].id, "revoked", source="test", reason="Corrected")
         assert process.retry(session, run.id)
     worked()
@@ -267,6 +272,29 @@ def test_other_values_of_a_person_are_a_correction_and_need_the_word(room: Class
         whole = persons.identity(known)
         assert whole is not None
         assert whole.name == "Siti R. Wijaya"
+
+
+def test_a_correction_that_the_register_refuses_leaves_what_it_has(room: ClassRoom) -> None:
+    code = program_registered()
+    room.asked(code, people(2))
+    worked()
+    taken = room.asked(code, [person(0, final_score=71)], correction=True)
+    (step,) = worked()  # "reported with other values", by the same certificate
+    assert (step.next, step.states["rejected"], step.states["accepted"]) == ("needs_attention", 1, 0)
+    room.behaves(corrections=True)
+    room.refuses("CERT-2024-000001", code="ALREADY_REPORTED")
+    room.asked(code, [person(1, final_score=71)], correction=True)
+    assert worked()[0].states["rejected"] == 1
+    # Both are still there with what was accepted: another value is a correction, and a certificate is theirs.
+    assert "is a correction" in room.ask(code, [person(0, final_score=70)]).text
+    assert "one person's" in room.ask(code, [person(5, certificate_number="CERT-2024-000000")]).text
+    before = room.calls()
+    longer = room.asked(code, people(3))
+    (step,) = worked()
+    assert (room.calls() - before, step.states["accepted"]) == (1, 1)
+    assert [room.shown(longer)[name] for name in ("enrolled", "completed", "reported_before")] == [3, 3, 2]
+    assert [one["versions"] for one in room.book(code)] == [1, 1, 1]
+    assert sum(room.shown(taken)["participants"].values()) == 0
 
 
 def test_a_certificate_number_is_one_persons_over_all_programs_of_the_lpk(room: ClassRoom) -> None:

@@ -51,6 +51,7 @@ def test_the_new_papuan_provinces_are_real(code: str) -> None:
     ("text", "words"),
     [
         ("97" + GOOD[2:], "statistics office"),
+        ("3201010101010001\u200b", "not seen"),
         ("20" + GOOD[2:], "no province has the code 20"),
         ("3200010101010001", "regency"),
         ("3201000101010001", "district"),

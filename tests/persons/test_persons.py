@@ -10,13 +10,13 @@ import httpx
 import psycopg
 import pytest
 import sqlalchemy as sa
-from class_room import ClassRoom, nik, people, person, program_registered, worked
+from class_room import ClassRoom, nik, people, person, program_asked, program_registered, worked
 from till import EMAIL
 from typer.testing import CliRunner
 
 from common import clock
 from jembatan.cli import app
-from records import audit, breach, retention
+from records import audit, breach, process, program, retention
 from records import client as clients
 from records import person as persons
 from records.db import unit_of_work
@@ -125,7 +125,8 @@ def test_erased_is_gone_and_everything_still_adds_up(room: ClassRoom) -> None:
     assert done == {"completions": 1, "credentials": 1, "payments": 0, "payments_under_way": 1}
     room.till.act(payment, "pay")
     room.till.becomes(payment, "paid")
-    assert jembatan("erase-subject", "--learner", "learner-1", "--reason", WHY, "--yes").exit_code == 0
+    done = room.http.post(path, json={"reason": WHY}).json()  # once more, as the first answer says
+    assert done == {"completions": 0, "credentials": 0, "payments": 1, "payments_under_way": 0}
     with unit_of_work() as session:
         assert persons.find(session, nik(1)) is None
         row = session.execute(sa.text("SELECT nik_hash, nik, name, learner_id FROM persons WHERE id = :id"),
@@ -146,6 +147,34 @@ def test_erased_is_gone_and_everything_still_adds_up(room: ClassRoom) -> None:
     assert reveal.status_code == 404
     again = room.ask(code, [person(1)], completion_date="2024-07-16")  # the certificate is still known
     assert "one person's" in again.json()["errors"][0]["reason"]
+
+
+def test_what_waits_for_a_person_holds_up_no_erasure(room: ClassRoom) -> None:
+    version_id = program_asked(code := "P-refused")
+    with unit_of_work() as session:
+        program.apply(session, [program.Move(version_id, "rejected", "test", "test")])
+    taken = room.asked(code, people(2))
+    (step,) = worked()
+    assert (step.next, step.kind) == ("needs_attention", "program-not-registered")
+    question = {"credential_id": "550e8400-e29b-41d4-a716-446655440000", "participant_nik": nik(0)}
+    question |= {"credential_url": "https://issuer.example/1", "skkni_code": "J.620100.004.02"}
+    path = "/api/v1/integrations/siplatih/verify-credential"
+    check = room.http.post(path, json=question | {"issuance_date": "2024-07-15T10:30:00Z"}).json()
+    with unit_of_work() as session:
+        id_ = persons.find(session, nik(0)).id  # type: ignore[union-attr]
+    erase = f"/api/v1/persons/{id_}/erase"
+    assert room.http.post(erase, json={"reason": WHY}).status_code == 409
+    with unit_of_work() as session:
+        process.finish(session, UUID(check["process_id"]), "needs_attention")
+    assert room.http.post(erase, json={"reason": WHY}).json()["completions"] == 1
+    with unit_of_work() as session:
+        for one in (taken, check):
+            process.retry(session, UUID(one["process_id"]))
+    worked()
+    assert room.shown(taken)["participants"]["waiting"] == 1  # the other one, and nobody else
+    check_id = check["check"]["check_id"]
+    answer = room.http.get(f"/api/v1/integrations/siplatih/credential-checks/{check_id}").json()
+    assert (answer["status"], "erased" in answer["reason"]) == ("not_verified", True)
 
 
 def test_an_export_has_everything_and_lies_in_a_file_for_its_owner_only(

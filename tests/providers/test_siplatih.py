@@ -392,10 +392,33 @@ def test_a_report_carries_the_numbers_as_they_are_written(there: Counterpart, re
         ({"accepted": 1}, ["unknown", "unknown"]),
         ({"accepted": 1, "rejected": [{"index": 1, "code": "NIK"}]}, ["accepted", "rejected"]),
         ({"accepted": 1, "rejected": [{"certificate_number": "CERT-0001"}]}, ["rejected", "accepted"]),
+        ({"accepted": 1, "rejected": [{"nik": "3201010101010002"}]}, ["accepted", "rejected"]),
         ({"accepted": 0, "rejected": [{"index": 1}]}, ["unknown", "rejected"]),
         ({"accepted": 1, "rejected": [{"index": 7}]}, ["unknown", "unknown"]),
         ({"accepted": 1, "rejected": [{"index": 0, "certificate_number": "X"}]}, ["unknown", "unknown"]),
         ({"rejected": "one"}, ["unknown", "unknown"]),
+        ({"accepted": ["CERT-0002", "CERT-0001"]}, ["accepted", "accepted"]),
+        ({"accepted": ["3201010101010001"]}, ["accepted", "unknown"]),
+        ({"accepted": ["CERT-0001", "CERT-0001"]}, ["unknown", "unknown"]),
+        ({"accepted": [{"nik": "3201010101010001"}, {"nik": "3201010101019999"}]}, ["unknown", "unknown"]),
+        ({"accepted": ["CERT-0001"], "rejected": [{"index": 0}]}, ["unknown", "unknown"]),
+        ({"accepted": ["receipt 1", "receipt 2"]}, ["accepted", "accepted"]),
+        ({"participants": [{"index": 0, "status": "REJECTED"}]}, ["unknown", "unknown"]),
+        ({"processed": 2, "failed": 1}, ["unknown", "unknown"]),
+        ({"processed": 2, "failed": 0, "links": [{"rel": "self"}]}, ["accepted", "accepted"]),
+        *(
+            (
+                {"accepted": 1, "rejected": [{"index": 0, "code": code, "certificate_number": "CERT-0001"}]},
+                [state, "accepted"],
+            )
+            for code, state in {
+                "ALREADY_REPORTED": "accepted",
+                "ParticipantAlreadyReported": "accepted",
+                "REPORTED_OTHERWISE": "rejected",
+                "CERTIFICATE_ALREADY_USED": "rejected",
+                "CannotBeReported": "rejected",
+            }.items()
+        ),
     ],
 )
 def test_each_participant_has_an_answer_of_its_own(
@@ -425,6 +448,18 @@ def test_reported_already_is_done_where_the_certificate_agrees(
     ]
     there.says(409, {"success": False, "error": {"code": "ALREADY_REPORTED", "details": details}})
     assert states(report(register, *(person(n) for n in (1, 2, 3)))) == ["accepted", "rejected", "untouched"]
+    details = [
+        {"index": 0, "certificate_number": "CERT-0001", "code": "REPORTED_OTHERWISE"},
+        {"field": "participants.1.certificate_number", "certificate_number": "CERT-0002"},
+    ]
+    there.says(409, {"success": False, "error": {"code": "CONFLICT", "details": details}})
+    assert states(report(register, person(1), person(2))) == ["rejected", "rejected"]
+
+
+def test_a_yes_that_names_errors_is_none(there: Counterpart, register: Siplatih) -> None:
+    there.says(200, {"success": True, "errors": [{"index": 0, "message": "gagal"}], "data": {}})
+    with pytest.raises(Ambiguous, match="says yes and names an error"):
+        report(register, person(1), person(2))
 
 
 def test_a_report_that_is_too_large_goes_in_parts(there: Counterpart, register: Siplatih) -> None:
@@ -433,6 +468,11 @@ def test_a_report_that_is_too_large_goes_in_parts(there: Counterpart, register: 
     there.says(500, b"<html>")
     assert states(report(register, *(person(n) for n in range(1, 6)))) == ["accepted"] * 2 + ["unknown"] * 3
     assert [len(call.members["participants"]) for call in there.business] == [5, 2, 3]
+    for status, state in ((400, "rejected"), (500, "unknown")):  # of the first half, and not of the second
+        there.says(413, b"")
+        there.says(status, {"message": "no"})
+        there.says(200, {"success": True})
+        assert states(report(register, person(1), person(2))) == [state, "accepted"]
 
 
 def test_an_unknown_program_is_never_made_anew(there: Counterpart, register: Siplatih) -> None:
@@ -472,6 +512,9 @@ CREDENTIAL = {
             True,
         ),
         (200, {"success": True, "data": {"credential_id": "another", "verified": True}}, False),
+        (200, {"success": True, "data": {"verified": True, "nik": "3201010101019999"}}, False),
+        (200, {"success": True, "data": {"verified": True, "participant_nik": "3201********0001"}}, True),
+        (200, {"success": True, "data": {"verified": True, "status": "Revoked"}}, False),
         (404, {"success": False, "error": {"code": "NOT_FOUND"}}, False),
         (422, {"success": False, "data": {"verified": True}}, False),
     ],
@@ -484,6 +527,18 @@ def test_only_an_explicit_yes_is_one(
     assert told.is_verified is is_verified
     assert json.loads(told.evidence) == body
     assert there.last.members == CREDENTIAL
+
+
+def test_a_no_has_the_registers_reason_and_a_gateways_404_is_none(
+    there: Counterpart, register: Siplatih
+) -> None:
+    reason = "NIK 3201/0101/0101/0001 tidak terdaftar"
+    there.says(200, {"success": True, "data": {"verified": False, "reason": reason}})
+    told = register.verify_credential(CREDENTIAL).reason
+    assert told == "The register says that it is not: NIK 3201********0001 tidak terdaftar"
+    there.says(404, {"message": "no Route matched with those values"})
+    with pytest.raises(NotOffered):
+        register.verify_credential(CREDENTIAL)
 
 
 def test_a_check_is_repeated_where_its_answer_is_lost(there: Counterpart, register: Siplatih) -> None:

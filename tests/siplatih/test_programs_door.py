@@ -71,6 +71,14 @@ def test_programs_are_listed_and_found(desk: Desk) -> None:
 def test_a_decision_needs_a_number_where_it_is_registered(desk: Desk) -> None:
     asked = desk.asked()
     assert desk.decide(asked, decision="registered").status_code == 422
+    word = {"decision": "registered", "siplatih_program_id": "SIPLATIH-1"}
+    for wrong in (
+        {"registered_on": "2999-01-01"},
+        {"registered_on": "0001-01-01"},
+        {"reason": "3201010101010001 rang up"},
+    ):
+        answer = desk.decide(asked, **word | wrong)
+        assert answer.json()["type"] == "urn:jembatan:problem:invalid-request", answer.text
     answer = desk.decide(asked, decision="send_again")  # its process has not ended
     assert answer.json()["type"] == "urn:jembatan:problem:program-under-way"
 
@@ -99,7 +107,7 @@ def test_a_file_with_faults_asks_for_nothing_and_lists_them_all(desk: Desk, tmp_
         program(program_code="A", participant_capacity=51),
         program(program_code="B", sector="x", start_date="2024-13-01"),
     ]
-    file = written(tmp_path / "programs.csv", programs)
+    file = written(tmp_path / "programs.csv", programs, delimiter=";")
     result = run("register", str(file), "--json")
     assert result.exit_code == 1
     faults = [(one["program"], one["where"]) for one in json.loads(result.stdout)["faults"]]
@@ -125,12 +133,21 @@ def test_a_person_decides_on_the_command_line(desk: Desk) -> None:
     assert desk.shown(second)["status"] == "pending"
 
 
-def written(path: Path, programs: list[dict[str, Any]]) -> Path:
+@pytest.mark.parametrize("path", ["register", "verify-credential"])
+def test_a_broken_character_is_refused_in_words_and_no_number_is_repeated(desk: Desk, path: str) -> None:
+    body = b'{"program_name": "\\ud800", "skkni_code": "\\ud800ab", "3201010101010001": 1, "\\ud800": 1}'
+    answer = desk.till.http.post(f"{API}/{path}", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, "3201010101010001" in answer.text) == (422, False)
+    told = {one["where"]: one["reason"] for one in answer.json()["errors"]}
+    assert told["body.skkni_code"] == "it has characters that cannot be printed"
+
+
+def written(path: Path, programs: list[dict[str, Any]], delimiter: str = ",") -> Path:
     if path.suffix == ".json":
         path.write_text(json.dumps(programs), encoding="utf-8")
         return path
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, restval="")
+    writer = csv.DictWriter(out, COLUMNS, restval="", delimiter=delimiter)
     writer.writeheader()
     for one in programs:
         flat = {name: value for name, value in one.items() if name != "location"}
