@@ -72,7 +72,7 @@ _WORDS = {
         LearningProgram License Membership ProfessionalDoctorate QualityAssuranceCredential MasterCertificate
         MasterDegree MicroCredential ResearchDoctorate SecondarySchoolDiploma ext:""",
 }
-_EXTENSION = re.compile(r"ext:[a-z|A-Z0-9.\-_]+")  # anywhere in the word, as the schema has it
+_EXTENSION = re.compile(r"ext:[a-z|A-Z0-9._]+")  # anywhere in the word, as the schema has it
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 _LANGUAGE = re.compile(r"[a-z]{2,4}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 _JWS = re.compile(r"[a-zA-Z0-9_-]+\.[a-zA-Z0-9_-]*\.[a-zA-Z0-9_-]+")
@@ -130,7 +130,7 @@ def _in_part(where: str, value: Any, name: str) -> str | None:
     if part.type_is and not _has_type(value.get("type"), name, part.type_is):
         return _at(where, "type")
     if part.is_closed and (more := value.keys() - part.members.keys() - {"type"}):
-        return _at(where, min(more))
+        return _at(where, min(more)[:40])  # a word of whoever wrote it
     for member, rule in part.members.items():
         if member not in value:
             if rule.is_required:
