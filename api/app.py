@@ -53,6 +53,7 @@ from api.addresses import PlainAddress
 from api.courier import Courier
 from api.desk import Desk
 from api.front import Front
+from api.head import HeadAsGet
 from api.headers import SecurityHeaders
 from api.intake import Intake
 from api.relay import Relay
@@ -109,6 +110,7 @@ app = FastAPI(
     # Nobody collects them here, and to find that out costs each request as much as its routing.
     telemetry={"tracing": False, "metrics": False, "logs": False},
 )
+app.add_middleware(HeadAsGet)
 app.add_middleware(SizeLimit)
 app.add_middleware(PlainAddress)
 app.add_middleware(SecurityHeaders)

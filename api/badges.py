@@ -128,14 +128,16 @@ def public_credential(credential_id: BadgeId, request: Request) -> Response:
 
 
 def negotiated(credential_id: UUID, accept: str) -> Response | None:
-    """The badge in the form that `Accept` prefers; None where it prefers a page. A plain `*/*` gets JSON.
+    """The badge in the form that `Accept` prefers; None where it prefers a page, or anything.
 
     Raises the problem `not-found`.
     """
     wanted = _preferred(accept)
     if wanted == "text/html":
         return None
-    if wanted in (JWT, "application/jwt", "text/plain"):
+    if wanted in (JWT, "application/jwt"):
+        answer = _badge(credential_id, "jws", wanted)
+    elif wanted == "text/plain":
         answer = badge_jws(credential_id)
     elif wanted == "image/png":
         answer = badge_png(credential_id)
@@ -149,11 +151,14 @@ def negotiated(credential_id: UUID, accept: str) -> Response | None:
 
 _FORMS = ("text/html", JSON_LD, JWT, "application/jwt", "text/plain", "image/png", "image/svg+xml")
 _ALSO_JSON = ("application/json", "application/ld+json", "application/vc")
+# Networks that make a card of a link (WhatsApp, Facebook, Telegram) ask for anything, and need the page.
+_ANY_OF = {"*/*": "text/html", "text/*": "text/html", "image/*": "image/png", "application/*": JSON_LD}
 
 
 def _preferred(accept: str) -> str:
-    """The first of our forms by the weights of the header; JSON where none is named."""
-    best, weight = JSON_LD, 0.0
+    """The first of our forms by the weights of the header, what is named before what is left open. The page
+    where nothing is asked for, JSON where none of ours is."""
+    best, weight = JSON_LD if accept.strip() else "text/html", (0.0, False)
     for part in accept.lower().split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
         given = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
@@ -161,9 +166,10 @@ def _preferred(accept: str) -> str:
             quality = min(1.0, max(0.0, float(given)))
         except ValueError:
             quality = 0.0
-        form = JSON_LD if name in _ALSO_JSON else name
-        if form in _FORMS and quality > weight:
-            best, weight = form, quality
+        form = _ANY_OF.get(name) or (JSON_LD if name in _ALSO_JSON else name)
+        rank = (quality, name not in _ANY_OF)
+        if form in _FORMS and quality and rank > weight:
+            best, weight = form, rank
     return best
 
 

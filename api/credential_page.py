@@ -18,6 +18,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from api import public_pages
+from api.problems import not_found
 from api.public_pages import Public
 from api.public_words import moment
 from common import clock
@@ -40,11 +41,11 @@ _STAMPED = ("expired", "suspended", "revoked")
 
 
 def page_of(credential_id: UUID, request: Request) -> Response:
-    """The page for people, in their language; what is not there has a page that says so."""
+    """The page for people, in their language; raises the problem `not-found`: a browser gets a page."""
     here = public_pages.of(request)
     shown = public.read(credential_id)
     if shown is None:
-        return here.problem(404, "not_found")
+        raise not_found("There is no such credential.")
     form = linkedin.certificate_of(
         shown.id, shown.content.name, shown.centre_name, shown.issued_on, shown.expires_on
     )

@@ -24,6 +24,7 @@ INDONESIAN: Mapping[tuple[str, str], str] = {
     ("shape", "no_recipient"): "Tidak disebutkan siapa penerimanya.",
     ("shape", "no_text"): "Ada bagian yang bukan teks atau alamat sebagaimana mestinya.",
     ("shape", "no_time"): "Ada waktu tanpa zona waktu, atau yang bukan waktu.",
+    ("shape", "off_schema"): "Tidak sesuai dengan skema yang disebut oleh lencana itu sendiri.",
     ("shape", "claims_differ"): "Bagian JWT tidak sama dengan isi lencana.",
     ("signature", "fits"): "Tanda tangannya cocok: tidak ada yang berubah sejak ditandatangani.",
     ("signature", "fits_brought_key"): "Tanda tangannya cocok dengan kunci yang dibawanya: tidak ada yang berubah.",

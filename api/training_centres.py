@@ -38,7 +38,7 @@ class Brand(BaseModel):
         description="The centre, as the ministry has it registered"
     )
     name: Annotated[Line, Field(max_length=200)] = Field(description="What it calls itself")
-    url: Annotated[str, StringConstraints(pattern=r"^https://[!-~]{1,500}$")] | None = Field(
+    url: Annotated[str, StringConstraints(pattern=images.WEBSITE)] | None = Field(
         None, description="Its website; stands in badges from now on", examples=["https://lpk.example"]
     )
     colour: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")] | None = Field(

@@ -36,7 +36,7 @@ def ask_for(session: Session, wish: Wish, flow_run_id: UUID | None = None) -> tu
     ids = _chosen(session, wish)
     unknown = [target for target in wish.targets if target not in TARGETS]
     if unknown or not wish.targets:
-        raise BadInput(f"a target is one of {', '.join(TARGETS)}")
+        raise BadInput(f"A target is one of {', '.join(TARGETS)}")
     name = wish.program_code or f"{len(ids)} credentials"
     given = {
         "targets": list(dict.fromkeys(wish.targets)),
@@ -50,20 +50,20 @@ def ask_for(session: Session, wish: Wish, flow_run_id: UUID | None = None) -> tu
 
 def _chosen(session: Session, wish: Wish) -> list[UUID]:
     if bool(wish.credential_ids) == bool(wish.program_code):
-        raise BadInput("give either credential_ids or a program_code")
+        raise BadInput("Give either credential_ids or a program_code")
     if wish.program_code:
         of_program = sa.select(Credential.id).where(Credential.program_code == wish.program_code)
         found = list(session.scalars(of_program.order_by(Credential.id)))
         if not found:
-            raise BadInput("there is no credential of this program")
+            raise BadInput("There is no credential of this program")
         return found
     wanted = list(dict.fromkeys(wish.credential_ids))
     if len(wanted) > MOST_NAMED:
-        raise BadInput(f"at most {MOST_NAMED:,} credential_ids go into one request; name the program instead")
+        raise BadInput(f"At most {MOST_NAMED:,} credential_ids go into one request; name the program instead")
     known = set(session.scalars(sa.select(Credential.id).where(Credential.id.in_(wanted))))
     missing = [one for one in wanted if one not in known]
     if missing:
-        raise BadInput(f"there is no credential {missing[0]}")
+        raise BadInput(f"There is no credential {missing[0]}")
     return wanted
 
 

@@ -1,5 +1,6 @@
 """Pictures of our badges: drawn from what was achieved and the centre's brand, the signed badge baked in."""
 
+import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal
@@ -17,6 +18,11 @@ from records.credential import Achievement
 from records.db import at_once, unit_of_work
 from records.training_centre import TrainingCentre
 
+# It stands in badges as a URI and on pages as a link.
+WEBSITE = (
+    r"^https://[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?"
+    r"([/?#][A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{0,500})?$"
+)
 Kind = Literal["png", "svg"]
 MEDIA_TYPES: dict[Kind, str] = {"png": "image/png", "svg": "image/svg+xml"}
 
@@ -85,6 +91,8 @@ def brand(
     """
     if not name.strip():
         raise BadInput("A training centre has a name")
+    if url is not None and not re.fullmatch(WEBSITE, url):
+        raise BadInput("The address of a website looks like https://lpk.example/about")
     training_centre.set_brand(
         session,
         lpk_registration_number,

@@ -99,7 +99,8 @@ _QUEUE_NEW = sa.text(f"{_INSERT} {_BY_ITSELF} ON CONFLICT DO NOTHING")
 def take_over(session: Session, run_id: UUID, credential_ids: Sequence[UUID], targets: Sequence[str]) -> int:
     """Put what of these is not done under this process run, anew where a person had to look; counts it.
 
-    Those that another process works at the moment stay with it.
+    Those that another process works at the moment, or will, stay with it; with what needed a person it is
+    through, though it may wait for others.
     """
     asked = {"ids": id_list(credential_ids), "targets": list(dict.fromkeys(targets)), "run": run_id}
     session.execute(_QUEUE, asked)
@@ -111,8 +112,9 @@ _TAKE_OVER = sa.text(
     """UPDATE credential_exports e SET process_run_id = :run, problem = NULL,
         state = CASE WHEN e.state IN ('refused', 'needs_attention') THEN 'queued' ELSE e.state END
     WHERE e.credential_id = ANY(CAST(:ids AS uuid[])) AND e.target = ANY(:targets) AND e.state <> 'done'
-        AND (e.process_run_id = :run OR NOT EXISTS (SELECT FROM process_runs p
-            WHERE p.id = e.process_run_id AND p.state IN ('queued', 'running', 'waiting')))
+        AND (e.process_run_id = :run OR e.state IN ('refused', 'needs_attention')
+            OR NOT EXISTS (SELECT FROM process_runs p
+                WHERE p.id = e.process_run_id AND p.state IN ('queued', 'running', 'waiting')))
     RETURNING e.credential_id"""
 )
 

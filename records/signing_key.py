@@ -43,6 +43,6 @@ def withdraw(session: Session, key_id: str) -> SigningKey:
     """Take a leaked key out of what we publish: its badges do not verify any more. Raises BadInput."""
     found = session.get(SigningKey, key_id, with_for_update=True)
     if found is None:
-        raise BadInput(f"There is no key {key_id}; `jembatan keys list` shows them")
+        raise BadInput(f"There is no key {key_id}; `jembatan credentials keys` shows them")
     found.withdrawn_at = found.withdrawn_at or clock.now()
     return found

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from api.public_words import WORDS
 from common import clock
 from common.errors import BadInput
 from credentials import asking, certificates, checking, european, images, ours
@@ -122,10 +123,17 @@ def _move(credential_id: UUID, to_state: str, by: str, reason: str) -> None:
 @app.command("export")
 def export(
     program: Annotated[str | None, typer.Option(help="All credentials of this program.")] = None,
-    credential_id: Annotated[list[UUID] | None, typer.Option("--id", help="These, again and again.")] = None,
-    target: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(exporting.TARGETS)}.")] = None,
+    credential_id: Annotated[
+        list[UUID] | None, typer.Option("--id", help="This one; may be given several times.")
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Where to, {', '.join(exporting.TARGETS)}; may be given several times."),
+    ] = None,
 ) -> None:
     """Ask for an export; `jembatan up`, or whatever serves the API, hands it to Prefect."""
+    if bool(credential_id) == bool(program):
+        raise BadInput("Give either --program or --id")
     wish = asking.Wish(tuple(credential_id or ()), program, tuple(target or ("open_badge",)))
     with stack(), unit_of_work() as session:
         run, number = asking.ask_for(session, wish)
@@ -183,7 +191,7 @@ def verify(
     else:
         for one in report.checks:
             console.print(f"{_MARKS.get(one.outcome, '–')} {one.name}: {escape(one.detail)}")
-        console.print(f"This badge is {report.state.replace('_', ' ')}.")
+        console.print(f"{WORDS['en'][f'is_{report.state}']}.")
     if report.state != "valid":
         raise typer.Exit(1)
 

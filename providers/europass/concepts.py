@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from common.errors import BadInput
+
 Language = Literal["id", "en"]
 LANGUAGES: tuple[Language, ...] = ("id", "en")
 Texts = dict[str, str]  # a text by language
@@ -32,7 +34,8 @@ _COUNTRIES = {
     "LV": ("LVA", "Latvia"), "MT": ("MLT", "Malta"), "NL": ("NLD", "Netherlands"),
     "NO": ("NOR", "Norway"), "PL": ("POL", "Poland"), "PT": ("PRT", "Portugal"),
     "RO": ("ROU", "Romania"), "SE": ("SWE", "Sweden"), "SI": ("SVN", "Slovenia"),
-    "SK": ("SVK", "Slovakia"), "ID": ("IDN", "Indonesia"),
+    "SK": ("SVK", "Slovakia"), "CH": ("CHE", "Switzerland"), "GB": ("GBR", "United Kingdom"),
+    "ID": ("IDN", "Indonesia"),
 }  # fmt: skip
 
 
@@ -56,18 +59,16 @@ def language(code: Language) -> dict[str, Any]:
     return concept(f"{_AUTHORITY}/language/{name}", f"{_AUTHORITY}/language", label)
 
 
-def country(two_letters: str) -> dict[str, Any] | None:
-    """A country by its two letters; None for one that is not among those above."""
+def country(two_letters: str) -> dict[str, Any]:
+    """A country by its two letters; raises BadInput for one that is not among those above: another one in its
+    place would be a lie under a seal."""
     found = _COUNTRIES.get(two_letters)
     if found is None:
-        return None
+        raise BadInput(
+            f"{two_letters} is no country that European credentials can name here: they are ID, and those of "
+            "the EU and its neighbours"
+        )
     return concept(f"{_AUTHORITY}/country/{found[0]}", f"{_AUTHORITY}/country", {"en": found[1]})
-
-
-def indonesia() -> dict[str, Any]:
-    """Our training centres' country."""
-    name, label = _COUNTRIES["ID"]
-    return concept(f"{_AUTHORITY}/country/{name}", f"{_AUTHORITY}/country", {"en": label})
 
 
 def generic_credential() -> dict[str, Any]:

@@ -191,7 +191,7 @@ def _person(award: Award) -> dict[str, Any]:
 
 
 def _organisation(known: Organisation, number: int) -> dict[str, Any]:
-    country = concepts.country(known.country) or concepts.indonesia()
+    country = concepts.country(known.country)
     node: dict[str, Any] = {
         "id": f"urn:epass:org:{number}",
         "type": "Organisation",
@@ -225,7 +225,7 @@ def _eidas(sealing: Sealing) -> dict[str, Any]:
         "id": "urn:epass:eidas:1",
         "type": "LegalIdentifier",
         "notation": sealing.identifier,
-        "spatial": concepts.country(sealing.country) or concepts.indonesia(),
+        "spatial": concepts.country(sealing.country),
     }
 
 

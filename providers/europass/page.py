@@ -17,7 +17,9 @@ import typst
 from common.errors import BadInput
 from providers.europass.concepts import Language
 from providers.europass.document import TITLE
-from providers.open_badges.image import logo_file
+from providers.open_badges import image
+from providers.open_badges.image import FONTS, logo_file
+from providers.open_badges.image import unturned as unturned
 
 Form = Literal["png", "svg", "pdf"]
 COLOUR = "#1b4f8f"
@@ -25,12 +27,8 @@ PIXELS_PER_INCH = 84.0  # A4: 982 x 695, about 100 KB
 _HERE = Path(__file__).parent
 _TEMPLATE = (_HERE / "certificate.typ").read_bytes()
 SHARED = {"fitted.typ": (_HERE / "fitted.typ").read_bytes()}  # what templates import
-FONTS = typst.Fonts(include_system_fonts=False, font_paths=[str(_HERE / "fonts")])
 _ONE_PAGE = 12  # units on the first page
 _LONGEST_WORD = 36
-# Marks that turn the direction of what follows them, whatever it is: not drawn. Those that only say in which
-# direction a letter runs stay.
-_TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _MONTHS: dict[Language, tuple[str, ...]] = {
     "id": ("Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober",
            "November", "Desember"),
@@ -92,23 +90,26 @@ def drawn(page: Page, language: Language, form: Form) -> bytes:
     # Typst takes files by their names; its types do not say so.
     files: Any = {"main.typ": _TEMPLATE} | SHARED | logo
     said = {"said": json.dumps(_said(page, language, next(iter(logo), ""), form), ensure_ascii=False)}
-    try:
-        made: Any = typst.compile(
-            files,
-            format=form,
-            ppi=PIXELS_PER_INCH,
-            font_paths=FONTS,
-            sys_inputs=said,
-            pdf_standards=_PDF[form],
-        )
-    except typst.TypstError:
-        raise BadInput(
-            "the certificate cannot be drawn: save the training centre's logo anew as a plain PNG or SVG"
-        ) from None
-    return bytes(made[0] if isinstance(made, list) else made)
+    for standard in _STANDARDS[form]:
+        try:
+            made: Any = typst.compile(
+                files,
+                format=form,
+                ppi=PIXELS_PER_INCH,
+                font_paths=FONTS,
+                sys_inputs=said,
+                pdf_standards=standard,
+            )
+        except typst.TypstError:
+            continue
+        return bytes(made[0] if isinstance(made, list) else made)
+    raise BadInput(
+        "the certificate cannot be drawn: save the training centre's logo anew as a plain PNG or SVG"
+    )
 
 
-_PDF: dict[Form, Any] = {"png": [], "svg": [], "pdf": "a-2u"}  # for the archive, its text to be searched
+# PDF/A for the archive, its text to be searched; a letter that no font has may stand in a plain PDF only.
+_STANDARDS: dict[Form, tuple[Any, ...]] = {"png": ([],), "svg": ([],), "pdf": ("a-2u", [])}
 
 
 def _said(page: Page, language: Language, logo: str, form: Form) -> dict[str, Any]:
@@ -149,13 +150,4 @@ def written(day: date, language: Language) -> str:
 
 def breakable(text: str) -> str:
     """A text as it can be drawn within its place: a word without an end may be broken."""
-    plain = unturned(text)
-    return " ".join(
-        "\u200b".join(word[at : at + _LONGEST_WORD] for at in range(0, len(word), _LONGEST_WORD))
-        for word in plain.split(" ")
-    )
-
-
-def unturned(text: str) -> str:
-    """A text without the marks that would turn the direction of what follows it."""
-    return text.translate(_TURNING)
+    return image.breakable(text, _LONGEST_WORD)

@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from common import clock
 from common.errors import BadInput
+from providers.europass import concepts
 from providers.europass.document import Sealing
 
 _SMALLEST_RSA = 2048
@@ -47,13 +48,15 @@ class Seal:
     """Seals documents with one signer, whose certificate says who we are."""
 
     def __init__(self, signer: Signer, identifier: str | None = None) -> None:
-        """identifier: where the certificate has no organisation identifier. Raises BadInput."""
+        """identifier: where the certificate has no organisation identifier. Raises BadInput, also for a
+        certificate of a country that the document cannot name."""
         if signer.alg not in ("RS256", "PS256", "ES256"):
             raise BadInput(f"a seal is made with RS256, PS256 or ES256, not with {signer.alg}")
         self._signer = signer
         self.certificate = _checked(signer.chain)
         self._identifier = identifier or _identifier(self.certificate)
         self._country = _country(self.certificate, self._identifier)
+        concepts.country(self._country)  # one that cannot be named seals nothing
 
     def sealing(self, at: datetime) -> Sealing:
         """What a document that is sealed at this moment says of who seals it."""

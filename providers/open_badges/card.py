@@ -60,7 +60,7 @@ def drawn(card: Card) -> bytes:
             files,
             format="png",
             ppi=_PIXELS_PER_INCH,
-            font_paths=page.FONTS,
+            font_paths=image.FONTS,
             sys_inputs={"said": json.dumps(said, ensure_ascii=False)},
         )
     return bytes(made)

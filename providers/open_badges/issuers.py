@@ -38,6 +38,8 @@ def key_of(issuer_id: str, named: Named, known: Known, fetcher: Fetcher) -> Publ
     if named.by_id is not None:
         by_id = issuer_id + named.by_id if named.by_id.startswith("#") else named.by_id
         found = published.get(by_id)
+        if found is None and named.brought is None and by_id.startswith(("https://", "http://")):
+            found = _under_its_address(by_id, published, fetcher)
         if found is not None:
             if named.brought is not None and not same(found, named.brought):
                 raise NotTheirs
@@ -49,6 +51,14 @@ def key_of(issuer_id: str, named: Named, known: Known, fetcher: Fetcher) -> Publ
     elif named.by_id is None and len(published) == 1:
         return next(iter(published.values()))
     raise NotTheirs
+
+
+def _under_its_address(url: str, published: Mapping[str, PublicKey], fetcher: Fetcher) -> PublicKey | None:
+    """The key that stands alone under the address by which the badge names it, where the issuer publishes the
+    very same; raises NotFound. The address alone says nothing: anybody may put a key there."""
+    document = _fetched(fetcher, url)
+    key = from_jwk(document) or from_multikey(document.get("publicKeyMultibase"))
+    return next((one for one in published.values() if key is not None and same(one, key)), None)
 
 
 def _published(issuer_id: str, known: Known, fetcher: Fetcher) -> Mapping[str, PublicKey]:

@@ -23,7 +23,7 @@ from openbadgeslib.ob3 import (
 from openbadgeslib.ob3.contexts import UnknownContextError, load_context
 
 from providers.open_badges.reading import Unreadable, b64url_decoded, parsed
-from providers.open_badges.shape import VC_CONTEXT
+from providers.open_badges.schema import VC_CONTEXT
 
 PublicKey = rsa.RSAPublicKey | Ed25519PublicKey | ec.EllipticCurvePublicKey
 CRYPTOSUITE = "eddsa-rdfc-2022"

@@ -76,6 +76,8 @@ def _in_png(data: bytes) -> bytes:
         for chunk in png.chunks(data):
             keyword, _, rest = chunk.data.partition(b"\0")
             if chunk.kind == b"iTXt" and keyword == KEYWORD:
+                if found:  # not unpacked as well: thousands of small ones unpack to gigabytes
+                    raise _two_badges()
                 found.append(_text_of(rest))
             has_old |= chunk.kind in (b"iTXt", b"tEXt", b"zTXt") and keyword == OLD_KEYWORD
     except Unreadable:
@@ -123,7 +125,7 @@ def _in_svg(data: bytes) -> bytes:
 
 def _the_one(found: list[bytes], has_old: bool) -> bytes:
     if len(found) > 1:
-        raise Unreadable("two_badges", "The picture carries more than one badge: which of them counts?")
+        raise _two_badges()
     if not found:
         if has_old:
             raise Unreadable(
@@ -133,6 +135,10 @@ def _the_one(found: list[bytes], has_old: bool) -> bytes:
             "no_badge", "There is no badge in this picture. Was it saved or shrunk by a service?"
         )
     return found[0]
+
+
+def _two_badges() -> Unreadable:
+    return Unreadable("two_badges", "The picture carries more than one badge: which of them counts?")
 
 
 def parsed(text: str | bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The shape of a badge: what the standard requires to be there, and what each part must be.
 
-The official schema says the same and more; the tests hold our badges against it. Here it is what a verifier
-needs before it believes anything, each fault with a name.
+The official schema says the same and more (`schema.py`, for badges that name it). Here it is what a verifier
+needs before it believes anything of any badge, each fault with a name.
 """
 
 import re
@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-VC_CONTEXT = "https://www.w3.org/ns/credentials/v2"
-_OB_CONTEXT = re.compile(r"https://purl\.imsglobal\.org/spec/ob/v3p0/context(-3\.\d+\.\d+)?\.json")
+from providers.open_badges import schema
+from providers.open_badges.schema import OB_CONTEXT, VC_CONTEXT
+
 _ZONED = re.compile(r"-?\d{4,}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
@@ -115,6 +116,8 @@ def check(badge: dict[str, Any]) -> None:
     for name, kind in (("evidence", "evidence"), ("image", "image")):
         if name in badge:
             _part(name, badge[name], kind)
+    if schema.is_named_by(badge) and (where := schema.fault(badge)) is not None:
+        raise Misshapen("off_schema", where, "it does not fit the schema that the badge names")
 
 
 def issuer_id(badge: dict[str, Any]) -> str:
@@ -139,7 +142,7 @@ def _check_contexts(contexts: Any) -> None:
         raise Misshapen(
             "wrong_context", "@context", "the first is not that of verifiable credentials, version 2"
         )
-    if not isinstance(contexts[1], str) or not _OB_CONTEXT.fullmatch(contexts[1]):
+    if not isinstance(contexts[1], str) or not OB_CONTEXT.fullmatch(contexts[1]):
         raise Misshapen("wrong_context", "@context", "the second is not that of Open Badges 3.0")
 
 

@@ -44,8 +44,8 @@ def state_of(badge: dict[str, Any], proven: Proven, fetcher: Fetcher) -> Said:
         if not isinstance(entry, dict):
             raise NotKnown("its status is written in no known form")
         types = entry.get("type")
-        named = set(types) if isinstance(types, list) else {types}
-        if named & set(_LISTS):
+        named = types if isinstance(types, list) else [types]
+        if any(one in named for one in _LISTS):
             said = _by_list(badge, entry, proven, fetcher)
         elif "1EdTechRevocationList" in named:
             said = _by_revocations(badge, entry, fetcher)
@@ -60,6 +60,8 @@ def state_of(badge: dict[str, Any], proven: Proven, fetcher: Fetcher) -> Said:
 
 def _by_list(badge: dict[str, Any], entry: dict[str, Any], proven: Proven, fetcher: Fetcher) -> Said:
     purpose = entry.get("statusPurpose", "revocation")
+    if not isinstance(purpose, str):
+        raise NotKnown("its status is written in no known form")
     if purpose not in _ENDS:
         return Said("valid")  # a message of the issuer, which does not end a badge
     if str(entry.get("statusSize", 1)) != "1":
@@ -79,7 +81,7 @@ def _by_list(badge: dict[str, Any], entry: dict[str, Any], proven: Proven, fetch
     if issuer_id(listed) != issuer_id(badge):
         raise NotKnown("the status list is another issuer's")
     _check_dates(listed)
-    return Said(_bit(listed, str(purpose), int(index)))
+    return Said(_bit(listed, purpose, int(index)))
 
 
 def _check_dates(listed: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ def pkcs12_of(
     key: Any = None,
     *,
     identifier: str | None = IDENTIFIER,
+    country: str = "ID",
     days: int = 365,
     password: str = PASSWORD,
     reversed_chain: bool = False,
@@ -32,7 +33,7 @@ def pkcs12_of(
     root, root_name = _certificate("Authority", _AUTHORITY.public_key(), None, 3650, None)
     middle_key = rsa_key()
     middle, middle_name = _certificate("Issuing", middle_key.public_key(), root_name, 3650, None)
-    own, _ = _certificate("PT Jembatan", key.public_key(), middle_name, days, identifier, middle_key)
+    own, _ = _certificate("PT Jembatan", key.public_key(), middle_name, days, identifier, middle_key, country)
     chain = [root, middle] if reversed_chain else [middle, root]
     encryption = BestAvailableEncryption(password.encode()) if password else NoEncryption()
     return pkcs12.serialize_key_and_certificates(b"seal", key, own, chain, encryption)
@@ -45,9 +46,10 @@ def _certificate(
     days: int,
     identifier: str | None,
     signed_by: Any = _AUTHORITY,
+    country: str = "ID",
 ) -> tuple[x509.Certificate, x509.Name]:
     parts = [
-        x509.NameAttribute(NameOID.COUNTRY_NAME, "ID"),
+        x509.NameAttribute(NameOID.COUNTRY_NAME, country),
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, name),
     ]
     if identifier:

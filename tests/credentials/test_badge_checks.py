@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import socket
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from test_credentials_api import made
 
 from common.settings import settings
 from credentials import checking
-from providers.open_badges import baking, png
+from providers.open_badges import baking, document, png
 from providers.open_badges.fetching import Fetcher
 from providers.open_badges.verify import Report
 
@@ -77,13 +78,21 @@ def test_what_the_address_of_a_badge_gives_is_chosen_by_accept(
 ) -> None:
     path = own.path  # type: ignore[attr-defined]  # see above
     for accept, starts in (
-        ("*/*", b"{"),
+        ("*/*", b"<!doctype html>"),  # so do networks that make a card of a link
+        ("", b"<!doctype html>"),
+        ("*/*, application/json", b"{"),
+        ("application/json, text/plain, */*", b"{"),
         ("application/vc+ld+json", b"{"),
+        ("application/xml", b"{"),
         ("application/vc+jwt", b"ey"),
         ("image/png;q=0.9, text/plain;q=0.1", png.SIGNATURE),
+        ("image/avif,image/webp,image/*;q=0.9,*/*;q=0.8", png.SIGNATURE),
         ("image/svg+xml", b"<svg"),
+        ("text/html;q=0, application/json;q=0.1", b"{"),
     ):
         assert at.get(path, headers={"Accept": accept}).content.startswith(starts), accept
+    answer = at.get(path, headers={"Accept": "application/vc+jwt"})
+    assert answer.headers["Content-Type"].startswith("application/vc+jwt")
 
 
 def test_revoked_suspended_and_restored_are_seen_at_once(
@@ -191,6 +200,11 @@ def test_bombs_cost_nothing() -> None:
     assert faults(check(svg))["shape"] in ("entities", "no_badge")
     many = _picture(*[png.chunk(b"tEXt", b"a\0b")] * 20_000)
     assert faults(check(many)) == {"shape": "damaged"}
+    small = png.chunk(b"iTXt", baking.KEYWORD + b"\0\1\0\0\0" + zlib.compress(b"a" * 250_000, 9))
+    tracemalloc.start()
+    assert faults(check(_picture(*[small] * 200))) == {"shape": "two_badges"}
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000  # and not 200 times what each unpacks to
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -246,6 +260,49 @@ def test_a_list_that_another_signed_or_that_is_not_there_lets_nothing_pass(anoth
 
 
 @pytest.mark.parametrize(
+    "changed", [{"statusPurpose": ["revocation"]}, {"statusPurpose": {}}, {"type": [{}]}, {"type": {}}]
+)
+def test_a_status_that_is_written_in_no_known_form_is_not_known(
+    another: Issuer, changed: dict[str, Any]
+) -> None:
+    entry = another.badge()["credentialStatus"] | changed
+    report = check(another.signed(another.badge(credentialStatus=entry)))
+    assert (report.state, faults(report)) == ("status_unavailable", {"status": "not_known"})
+
+
+def _named_schema(badge: dict[str, Any], **achievement: Any) -> dict[str, Any]:
+    """The badge, which says that it fits the official schema, with another achievement."""
+    subject = badge["credentialSubject"]
+    said = subject | {"achievement": subject["achievement"] | achievement}
+    return badge | {"credentialSubject": said, "credentialSchema": [document.SCHEMA]}
+
+
+@pytest.mark.parametrize(
+    ("achievement", "where"),
+    [
+        ({"type": "Achievement"}, "achievement.type"),
+        ({"achievementType": "Sertifikat"}, "achievement.achievementType"),
+        ({"tag": "las"}, "achievement.tag"),
+        ({"inLanguage": "Indonesia"}, "achievement.inLanguage"),
+        ({"criteria": {"narrative": 5}}, "achievement.criteria.narrative"),
+        ({"endorsement": [{"id": "urn:x:1"}]}, "achievement.endorsement[0].type"),
+        (
+            {"resultDescription": [{"id": "urn:x:1", "type": ["ResultDescription"], "name": "Nilai",
+                                    "resultType": "Score"}]},
+            "achievement.resultDescription[0].resultType",
+        ),
+    ],
+)  # fmt: skip
+def test_a_badge_that_names_the_official_schema_has_to_fit_it(
+    another: Issuer, achievement: dict[str, Any], where: str
+) -> None:
+    assert check(another.signed(_named_schema(another.badge()))).state == "valid"
+    report = check(another.signed(_named_schema(another.badge(), **achievement)))
+    assert (report.state, faults(report)) == ("malformed", {"shape": "off_schema"})
+    assert f"credentialSubject.{where}:" in report.of("shape").detail
+
+
+@pytest.mark.parametrize(
     ("changed", "code"),
     [
         ({"iss": "did:web:elsewhere.example"}, "claims_differ"),
@@ -270,6 +327,17 @@ def test_a_key_that_the_issuer_does_not_publish_is_refused_whoever_brings_it(ano
     assert faults(check(elsewhere))["key"] == "not_theirs"
     private = jwk() | {"d": "AQAB"}
     assert faults(check(another.signed(header={"jwk": private}))) == {"signature": "private_key"}
+
+
+def test_a_key_under_an_address_of_its_own_counts_where_the_issuer_publishes_it_too(another: Issuer) -> None:
+    """A `kid` is an address that leads to a JWK: where it leads says nothing of who signed."""
+    another.pages["/keys/1"] = json.dumps(jwk()).encode()
+    named = {"kid": f"{another.base}/keys/1"}
+    assert check(another.signed(header=named)).state == "valid"
+    another.pages["/keys/1"] = json.dumps(jwk(STRANGER)).encode()
+    assert check(another.signed(header=named, key=STRANGER)).state == "bad_signature"
+    del another.pages["/keys/1"]
+    assert check(another.signed(header=named)).state == "unknown_issuer"
 
 
 def test_an_issuer_by_its_web_address_is_known_by_the_key_set_of_its_host(another: Issuer) -> None:

@@ -24,6 +24,8 @@ from pyld import jsonld
 from registry import payload
 from test_credentials_api import TOLD, made
 
+from providers.open_badges import schema
+
 SCHEMAS = Path(__file__).parents[3] / "shared" / "schemas"
 CONTEXTS = {
     "https://www.w3.org/ns/credentials/v2": "credentials-v2.jsonld",
@@ -84,6 +86,41 @@ def test_both_forms_fit_the_official_schema_and_their_signatures_the_published_k
     multikey = _b58(methods[proof["verificationMethod"]]["publicKeyMultibase"][1:])
     assert multikey[:2] == b"\xed\x01"
     Ed25519PublicKey.from_public_bytes(multikey[2:]).verify(_b58(proof["proofValue"][1:]), hashed)
+
+
+_ODD: list[Any] = [None, True, 5, "x", "ext:Las", [], {}, ["x"], [{}], "2026-01-01", "2026-01-01T00:00:00Z"]
+
+
+def test_our_table_of_the_schema_refuses_what_the_schema_refuses(at: httpx.Client) -> None:
+    official = jsonschema_rs.validator_for(
+        json.loads((SCHEMAS / "ob3" / "ob_v3p0_achievementcredential_schema.json").read_text()),
+        validate_formats=True,
+    )
+    badge = at.get(f"/credentials/{made(at)['credential_id']}.json").json()
+    subject = badge["credentialSubject"]
+    subject["result"][0] |= {"status": "Completed", "alignment": subject["achievement"]["alignment"]}
+    subject["source"] = badge["issuer"] | {"address": {"type": ["Address"], "addressCountry": "ID"}}
+    badge |= {"evidence": [{"type": ["Evidence"], "name": "Foto"}], "image": subject["achievement"]["image"]}
+    assert (official.is_valid(badge), schema.fault(badge)) == (True, None)
+    differ = []
+    for part, member in _places(badge):
+        before = part[member]
+        for odd in _ODD:
+            part[member] = odd
+            if official.is_valid(badge) != (schema.fault(badge) is None):
+                differ.append((member, odd))
+        part[member] = before
+    assert differ == []
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Each member of each part, but those that every badge is checked for first."""
+    if not isinstance(value, (dict, list)):
+        return []
+    names: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
+    if "proof" in value:
+        names = [name for name in names if name not in ("@context", "type")]
+    return [(value, name) for name in names] + [place for name in names for place in _places(value[name])]
 
 
 def test_pictures_and_the_list_are_read_with_nothing_but_the_standards_words(at: httpx.Client) -> None:

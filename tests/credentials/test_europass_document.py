@@ -14,6 +14,8 @@ from elm import SEALING, faults, nodes, unknown_members
 from providers.europass import page
 from providers.europass.document import Achieved, Award, Organisation, Sealing, Writer, upload_form
 from providers.europass.page import Page
+from providers.open_badges import image
+from providers.open_badges.image import Look
 
 ISSUER = Organisation("PT Jembatan", ("9120001234567", "NIB"), url="https://jembatan.example")
 CENTRE = Organisation("LPK Teknologi Indonesia", ("LPK-3171-0042", "LPK"), url="https://lpk.example")
@@ -192,6 +194,12 @@ def test_scripts_of_indonesia_have_their_letters() -> None:
         assert one != other, letters
 
 
+def test_a_badges_picture_has_these_letters_too_and_turns_no_text() -> None:
+    drawn = {name: image.rendered(Look(name, "LPK")).png for name in ("ꦏ", "ꦒ", "exe", "\u202eexe")}
+    assert drawn["ꦏ"] != drawn["ꦒ"]
+    assert drawn["exe"] == drawn["\u202eexe"]
+
+
 def test_the_two_languages_and_the_pdf_come_from_one_template() -> None:
     assert page.drawn(PAGE, "id", "png") != page.drawn(PAGE, "en", "png")
     many = replace(PAGE, units=tuple((f"J.{number}", "Unit") for number in range(60)))
@@ -200,6 +208,14 @@ def test_the_two_languages_and_the_pdf_come_from_one_template() -> None:
     assert b"/Count 2" in made  # pages: the units that the first has no room for are on the second
     assert b"/Count 1" in page.drawn(PAGE, "id", "pdf")
     assert len(page.drawn(many, "id", "png")) < 200_000
+
+
+def test_a_pdf_is_made_of_a_name_that_no_font_has_letters_for() -> None:
+    """PDF/A lets no letter stand without its shape; a certificate with boxes is better than none."""
+    assert b"pdfaid" in page.drawn(PAGE, "id", "pdf")
+    made = page.drawn(replace(PAGE, name="李明 😀"), "id", "pdf")
+    assert made.startswith(b"%PDF-")
+    assert b"pdfaid" not in made
 
 
 def test_a_page_without_a_name_is_drawn_once_for_all() -> None:

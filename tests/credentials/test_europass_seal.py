@@ -13,6 +13,7 @@ from elm import opened
 from sealers import IDENTIFIER, PASSWORD, Card, file_of, pkcs12_of, rsa_key
 
 from common.errors import BadInput
+from providers.europass import concepts
 from providers.europass import seal as seals
 from providers.europass.seal import Pkcs12, Seal
 
@@ -50,6 +51,13 @@ def test_a_certificate_without_an_identifier_needs_one_from_the_settings() -> No
     with pytest.raises(BadInput, match="SEAL__IDENTIFIER"):
         Seal(signer)
     assert Seal(signer, "VATID-1").sealing(NOW).identifier == "VATID-1"
+
+
+def test_a_certificate_of_a_country_that_cannot_be_named_seals_nothing() -> None:
+    """Rather than that the document says another country under the seal."""
+    assert concepts.country("CH")["id"].endswith("/CHE")
+    with pytest.raises(BadInput, match="US is no country"):
+        Seal(Pkcs12(pkcs12_of(country="US"), PASSWORD))
 
 
 def test_a_certificate_that_has_ended_seals_nothing() -> None:

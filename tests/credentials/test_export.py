@@ -120,9 +120,9 @@ def test_a_share_that_waits_for_its_learner_asks_in_words_and_holds_up_nothing()
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({}, "give either credential_ids or a program_code"),
-        ({"program_code": "none"}, "there is no credential of this program"),
-        ({"credential_ids": ["019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"]}, "there is no credential 019ab1c2"),
+        ({}, "Give either credential_ids or a program_code"),
+        ({"program_code": "none"}, "There is no credential of this program"),
+        ({"credential_ids": ["019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"]}, "There is no credential 019ab1c2"),
     ],
 )
 def test_what_the_form_cannot_have_ends_in_a_sentence(asked: dict[str, Any], words: str) -> None:
@@ -169,6 +169,26 @@ def test_what_is_done_stays_done_and_what_needed_a_person_is_tried_anew() -> Non
         run, number = ask_for(session, Wish(ids))
         assert number == 1
     assert exported(run.id) == 1
+
+
+@pytest.mark.usefixtures("database")
+def test_what_needed_a_person_is_tried_anew_though_its_request_waits_for_others_still() -> None:
+    """Else a learner who connects again hears that the posts go on, and nothing goes."""
+    made = told([holder(1), holder(2), holder(3)])
+    ids = [one.id for one in made.credentials]
+    later = clock.now() + timedelta(hours=1)
+    with unit_of_work() as session:
+        stuck = Step(ids[0], "needs_attention", problem="Connect again")
+        waits = Step(ids[1], "waiting", problem="Enough for today", until=later)
+        credential_export.apply(session, "open_badge", [stuck, waits])
+    from credentials.asking import Wish, ask_for
+
+    with unit_of_work() as session:
+        run, number = ask_for(session, Wish(ids))
+        assert number == 1
+    assert exported(run.id) == 1
+    states = {one.credential_id: (one.state, one.process_run_id == run.id) for one in rows(CredentialExport)}
+    assert states == {ids[0]: ("done", True), ids[1]: ("waiting", False), ids[2]: ("queued", False)}
 
 
 def killed(deadly: int) -> subprocess.CompletedProcess[str]:

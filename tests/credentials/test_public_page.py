@@ -193,6 +193,18 @@ def test_nothing_foreign_is_loaded_and_nothing_stands_in_the_page(at: httpx.Clie
     assert answer.headers["X-Robots-Tag"] == "noindex"
 
 
+def test_who_asks_with_head_gets_the_headers_of_the_page_and_uses_nothing_up(at: httpx.Client) -> None:
+    path = f"/credentials/{made(at)['credential_id']}"
+    for below in ("", ".json", "/badge.png", "/card.png", "/unknown"):
+        read = at.get(path + below)
+        asked = at.head(path + below)
+        assert (asked.status_code, asked.content) == (read.status_code, b""), below
+        for name in ("Content-Type", "Content-Length"):
+            assert asked.headers[name] == read.headers[name], below
+    assert [at.head(one).status_code for one in ("/verify", "/.well-known/did.json")] == [200, 200]
+    assert at.head("/linkedin/start?ticket=a").status_code == 405
+
+
 def test_search_engines_may_list_it_where_the_setting_says_so(
     at: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
