@@ -3,18 +3,21 @@
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from register_desk import NAME_OF_A_PERSON, Desk, codes, gate, later, program, row, worked
 
 from common import clock
-from ministry import line
+from ministry import line, registering
 from records import service_gate
-from records.db import unit_of_work
+from records.db import database_url, unit_of_work
 from records.process import ProcessRun
 from records.program import ProgramEvent
 from records.service_gate import Shut
+from tasks import work
 
 
 def test_a_program_is_registered_once_and_keeps_its_number(desk: Desk) -> None:
@@ -48,6 +51,17 @@ def test_a_burst_goes_in_its_order(desk: Desk) -> None:
     steps = worked()
     assert codes(desk.books()) == codes(asked)
     assert [one.program_code for one in steps] == codes(asked)
+
+
+def test_the_end_of_a_batch_wakes_the_relay_for_the_next(desk: Desk) -> None:
+    asked = desk.asked()
+    with psycopg.connect(database_url(), autocommit=True) as relay:
+        relay.execute("LISTEN process_runs")
+        with work.batch([UUID(asked["process_id"])]) as runs:
+            registering.work(runs)
+            assert not list(relay.notifies(timeout=0))
+        assert list(relay.notifies(timeout=10, stop_after=1))
+    assert desk.shown(asked)["status"] == "registered"
 
 
 # Answers that are lost
