@@ -85,8 +85,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # What is loaded stays: else every full collection looks through all of it, for nothing.
     gc.collect()
     gc.freeze()
-    import os, sys
-    sys.setswitchinterval(float(os.environ.get('SWITCH', '0.005')))
     try:
         yield
     finally:
