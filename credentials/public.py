@@ -66,7 +66,7 @@ WHERE c.id = %s"""
 def read(credential_id: UUID) -> Shown | None:
     """The credential as it is now; None where there is none."""
     with at_once() as db, db.cursor(row_factory=namedtuple_row) as found:
-        row = found.execute(_WANTED, [european.TARGET, credential_id]).fetchone()
+        row: Any = found.execute(_WANTED, [european.TARGET, credential_id]).fetchone()
     if row is None:
         return None
     is_named = row.name_is_public and row.holder is not None
