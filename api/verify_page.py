@@ -14,6 +14,7 @@ from api.finding_words import found
 from api.public_pages import Public
 from api.public_words import moment
 from common import clock
+from credentials import ours
 from providers.europass.concepts import Language
 from providers.open_badges import shape
 from providers.open_badges.verify import Report
@@ -75,8 +76,10 @@ def _says(badge: dict[str, Any] | None, here: Public) -> list[tuple[str, str, st
         ("says_issuer_id", _text(issuer, "id") or _short(issuer), True),
         ("says_page", _short(badge.get("id")), True),
     ]
+    # Anybody may write our page into a badge: only one that names us as its issuer leads there.
+    is_ours = shape.issuer_id(badge) == ours.issuer().id
     return [
-        (here.say[name], text, _ours(text, here) if name == "says_page" else "", is_long)
+        (here.say[name], text, _ours(text, here) if name == "says_page" and is_ours else "", is_long)
         for name, text, is_long in rows
         if text
     ]

@@ -38,7 +38,8 @@ def key_of(issuer_id: str, named: Named, known: Known, fetcher: Fetcher) -> Publ
     if named.by_id is not None:
         by_id = issuer_id + named.by_id if named.by_id.startswith("#") else named.by_id
         found = published.get(by_id)
-        if found is None and named.brought is None and by_id.startswith(("https://", "http://")):
+        is_address = named.brought is None and by_id.startswith(("https://", "http://"))
+        if found is None and is_address and known(issuer_id) is None:
             found = _under_its_address(by_id, published, fetcher)
         if found is not None:
             if named.brought is not None and not same(found, named.brought):

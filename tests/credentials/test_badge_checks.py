@@ -134,6 +134,16 @@ def test_a_badge_that_claims_to_be_ours_and_brings_its_own_key_is_no_badge_of_ou
         assert faults(report) == {"key": "not_theirs", "signature": "wrong_key"}
 
 
+def test_a_badge_that_claims_to_be_ours_has_no_key_fetched_for_it(
+    another: Issuer, own: Callable[[str], bytes]
+) -> None:
+    did = header(own(".jws").decode())["kid"].partition("#")[0]
+    forged = another.badge(issuer={"id": did, "type": ["Profile"], "name": "x"})
+    report = check(another.signed(forged, iss=did, header={"kid": f"{another.base}/keys/1"}))
+    assert (report.state, report.of("key").code) == ("bad_signature", "not_theirs")
+    assert another.asked == []
+
+
 def test_our_public_key_is_no_secret_to_sign_with(at: httpx.Client, own: Callable[[str], bytes]) -> None:
     jws = own(".jws").decode()
     head = {"alg": "HS256", "kid": header(jws)["kid"], "typ": "JWT"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import jwt as pyjwt
 import pytest
-from issuer import STRANGER, jwk
+from issuer import STRANGER, jwk, running
 from registry import header, payload
 from test_badge_checks import OFFICIAL, _b64, _picture
 from test_credentials_api import made
@@ -64,6 +64,20 @@ def test_a_badge_of_ours_is_dropped_as_a_file_or_pasted(
     )
     assert "Lencana ini asli dan berlaku" in pasted.text
     assert at.post("/verify", content=own(".jws")).json()["state"] == "valid"  # programs get what they got
+
+
+def test_a_badge_of_another_issuer_leads_to_no_page_of_ours(
+    at: httpx.Client, own: Callable[[str], bytes]
+) -> None:
+    """However good it is: it could bear the address of anybody's certificate."""
+    page_of_ours = payload(own(".jws").decode())["id"]
+    link = f'<a href="/credentials/{page_of_ours.rpartition("/")[2]}?lang=en">'
+    assert link in shown(at, own(".jws"))
+    with running() as another:
+        page = shown(at, another.signed(another.badge(id=page_of_ours)).encode())
+    assert "This badge is genuine and valid" in page
+    assert page_of_ours in page
+    assert link not in page
 
 
 def test_a_revoked_one_says_so_with_the_reason(at: httpx.Client, own: Callable[[str], bytes]) -> None:
