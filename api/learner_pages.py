@@ -16,7 +16,7 @@ from common import clock
 from credentials import asking, linkedin, share_outcomes, sharing
 from providers.linkedin.oauth import SHARE
 from providers.linkedin.text import LONGEST
-from records import linkedin_connection, linkedin_share
+from records import credential_state, linkedin_connection, linkedin_share
 from records.credential import Credential
 from records.credential_export import CredentialExport
 from records.db import unit_of_work
@@ -29,7 +29,7 @@ MOST = 100  # certificates on the page, the newest
 AGREED = "the learner's page"
 _SAID = (
     "connected", "cancelled", "disconnected", "shared", "resumed", "changed", "no_text", "not_connected",
-    "not_possible",
+    "not_possible", "name_shown", "name_kept",
 )  # fmt: skip
 _WAITS_FOR_LEARNER = (share_outcomes.AGAIN, share_outcomes.NOT_CONNECTED, share_outcomes.NOT_ALLOWED)
 
@@ -47,7 +47,8 @@ class Account:
 @dataclass(frozen=True)
 class Certificate:
     """One certificate on the page. fields: what LinkedIn's form asks for, by its word and value. share: the
-    words for its share and their moment; can_share: whether the form for it is shown."""
+    words for its share and their moment; can_share: whether the form for it is shown. is_named:
+    the public page shows the learner's name; None where there is no name any more."""
 
     id: UUID
     name: str
@@ -65,6 +66,7 @@ class Certificate:
     can_share: bool
     text: str
     visibility: str
+    is_named: bool | None
 
 
 @router.get(HOME)
@@ -118,6 +120,18 @@ def share_new(visitor: Present, sent: Sent) -> Response:
         else:
             found.shares_new_since = None
     return to_page("changed")
+
+
+@router.post(f"{HOME}/show-name")
+def show_name(visitor: Present, sent: Sent) -> Response:
+    """Let the public page of a certificate show the learner's name, or no longer."""
+    is_agreed = sent.text("on") == "yes"
+    with unit_of_work() as session:
+        one = _own(session, visitor, sent.text("credential"))
+        if one is None or one.withdrawn_at is not None:
+            return to_page("not_possible")
+        credential_state.show_name(session, one.id, is_agreed=is_agreed, source=AGREED)
+    return to_page("name_shown" if is_agreed else "name_kept")
 
 
 @router.post(f"{HOME}/resume")
@@ -203,6 +217,7 @@ def _certificates(
                 and account.can_share,
                 text=share.words() if share is not None else sharing.default_text(one),
                 visibility=share.visibility if share is not None else "PUBLIC",
+                is_named=one.name_is_public if one.withdrawn_at is None else None,
             )
         )
     return found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
@@ -60,8 +60,7 @@ class Achieved:
     kkni_level: int | None = None
 
 
-@dataclass(frozen=True)
-class Award:
+class Award(NamedTuple):
     """One learner's part of a badge. place: number of the status list, and index in it."""
 
     id: UUID
@@ -176,6 +175,7 @@ def instant(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@lru_cache(maxsize=64)
 def list_url(base_url: str, purpose: str, number: int) -> str:
     """Where a status list is served."""
     return f"{base_url.rstrip('/')}/status/{purpose}/{number}"

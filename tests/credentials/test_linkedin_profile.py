@@ -2,9 +2,10 @@
 
 from datetime import date
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
-from networking import API, LEARNER, Network, credentials, rows
+from networking import API, LEARNER, Network, credentials, opened, rows
 
 from common.settings import settings
 from records import credential_state
@@ -65,3 +66,30 @@ def test_what_cannot_be_added_is_refused_in_words(network: Network) -> None:
     revoked = network.shares(second)
     assert (revoked.status_code, revoked.json()["type"].endswith("not-possible")) == (409, True)
     assert rows() == {}
+
+
+def test_a_learner_shows_the_name_on_the_public_page_and_takes_it_back(network: Network) -> None:
+    one = credentials().credentials[0].id
+    strangers = credentials(of="somebody-else").credentials[0].id
+    browser = opened(network)
+
+    def public(which: UUID) -> str:
+        return browser.see(f"/credentials/{which}", Accept="text/html")
+
+    assert "Siti Aminah 0" not in public(one)
+    shown = browser.submit("/linkedin/show-name", credential=str(one), on="yes")
+    assert "kini menampilkan nama Anda" in shown.text
+    assert "Jangan tampilkan nama saya" in shown.text
+    assert "Siti Aminah 0" in public(one)
+    kept = browser.submit("/linkedin/show-name", credential=str(one), on="no")
+    assert "tidak lagi menampilkan nama Anda" in kept.text
+    assert "Siti Aminah 0" not in public(one)
+    others = browser.submit("/linkedin/show-name", credential=str(strangers), on="yes")
+    assert "Itu tidak mungkin" in others.text
+    assert "Siti Aminah 0" not in public(strangers)
+    with unit_of_work() as session:
+        told_by = [(each.source, each.reason) for each in credential_state.history(session, one)]
+    assert told_by == [
+        ("the learner's page", "the learner agreed to show the name"),
+        ("the learner's page", "the learner shows no name"),
+    ]
