@@ -19,6 +19,7 @@ from pydantic.config import JsonDict
 
 from api.payment_models import EMAIL
 from api.processes import State
+from common.nik import is_within
 from providers.europass.concepts import fields_of_education
 
 # Printed text on one line, not only blanks: names of any script, with their marks of direction.
@@ -31,6 +32,12 @@ Lines = Annotated[str, StringConstraints(pattern=_LINES, max_length=4_000)]
 CredentialState = Literal["valid", "suspended", "revoked", "expired"]
 ExportedState = Literal["queued", "sent", "unknown", "waiting", "done", "refused", "needs_attention"]
 Target = Literal["open_badge", "europass", "linkedin"]
+
+
+def _without_nik(text: str) -> str:
+    if is_within(text):
+        raise ValueError("There is a NIK in it, and everybody can read it")
+    return text
 
 
 def _as_text(score: Any) -> Any:
@@ -195,7 +202,9 @@ class CredentialTold(BaseModel):
     lpk_registration_number: Annotated[Line, Field(max_length=64)] = Field(
         description="The training centre, as the ministry has it registered"
     )
-    certificate_number: Annotated[Line, Field(max_length=64)] = Field(description="Of the certificate")
+    certificate_number: Annotated[Line, Field(max_length=64), AfterValidator(_without_nik)] = Field(
+        description="Of the certificate; public, so no NIK may stand in it"
+    )
     achievement: AchievementTold = Field(description="What was achieved")
     issued_on: date = Field(description="Day of issue (WIB), not in the future", examples=["2026-07-15"])
     expires_on: date | None = Field(

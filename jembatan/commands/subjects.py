@@ -113,6 +113,8 @@ def breach_report(
 ) -> None:
     """Whose data was seen or received, by whom and when: for the notice within 3 × 24 hours (UU 27/2022)."""
     begin, end = _moment(since), _moment(until) if until else clock.now()
+    if end <= begin:
+        raise BadInput("There is no time in between: --since has to be before --until, and before now")
     with stack(), unit_of_work() as session:
         found = breach.report(session, begin, end)
         count = None
@@ -176,9 +178,11 @@ def _moment(text: str) -> datetime:
 
 def _opened(path: Path) -> Any:
     try:
-        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(opened, 0o600)  # also a file that was there before, for whomever to read
     except OSError as error:
         raise BadInput(f"{path} cannot be written: {error.strerror}") from None
+    return os.fdopen(opened, "w", encoding="utf-8")
 
 
 def _write(path: Path, text: str) -> None:

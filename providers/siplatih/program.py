@@ -219,6 +219,8 @@ def _text(found: Checked, path: str, given: Any, longest: int) -> str | None:
         found.fault(path, "it has characters that cannot be printed")
     elif len(text) > longest:
         found.fault(path, f"it is longer than {longest} characters")
+    elif nik.is_within(text) and not path.startswith("instructor_qualifications["):  # those are sealed
+        found.fault(path, "there is a NIK in it, and this is shown to many: take it out")
     else:
         return text
     return None

@@ -112,7 +112,7 @@ def _rejected(listed: Any, sent: Sequence[Mapping[str, Any]]) -> dict[int, Parti
         if _is_repeat(code) and one.get("certificate_number", "") == _own(sent[index]):
             found[index] = REPEATED  # it has this participant, by this certificate
             continue
-        message = reading.word(one.get("message"), 4000) or ""
+        message = reading.word(one.get("message") or one.get("reason"), 4000) or ""
         found[index] = ParticipantAnswer(
             "rejected", code and masked(code, personal), masked(message, personal)
         )
@@ -120,12 +120,14 @@ def _rejected(listed: Any, sent: Sequence[Mapping[str, Any]]) -> dict[int, Parti
 
 
 def _place(one: Any, sent: Sequence[Mapping[str, Any]]) -> int | None:
-    """Which participant an entry means: by its index and certificate number, which must agree, or its NIK."""
+    """Which participant an entry means: by its index, certificate number and NIK, which have to agree."""
     if not isinstance(one, dict):
         return None
     index, certificate = reading.whole(one.get("index")), one.get("certificate_number")
     if index is not None and index < len(sent):
-        own = _own(sent[index])
+        own, number = _own(sent[index]), str(one.get("nik", ""))
+        if _NIK.fullmatch(number) and number != sent[index]["nik"]:
+            return None  # it may count from 1
         is_theirs = _REPEATED.search(reading.word(one.get("code"), 64) or "")  # the one on its books
         return index if certificate is None or own is None or certificate == own or is_theirs else None
     return _place_of(certificate or one.get("nik"), sent)

@@ -64,6 +64,7 @@ def test_told_again_it_is_the_same_and_a_change_is_refused(at: httpx.Client) -> 
         ({"learner": {"id": "a", "name": "x" * 201}}, "body.learner.name"),
         ({"learner": {"id": "a", "name": "Siti\n"}}, "body.learner.name"),
         ({"learner": {"id": "a", "name": "Siti", "nik": "3171234567890001"}}, "body.learner.nik"),
+        ({"certificate_number": "LSP/3201010101010001"}, "body.certificate_number"),
     ],
 )
 def test_what_no_certificate_can_have_is_refused_by_name(

@@ -107,11 +107,12 @@ def live_through_a_check(room: ClassRoom) -> list[str]:
     from flows.verify_credential import verify_credential
 
     number = str(uuid4())
-    body = {"credential_id": number, "credential_url": f"https://issuer.example/{nik(1)}",
+    body = {"credential_id": number, "credential_url": f"https://issuer.example/{number}",
             "participant_nik": nik(1), "skkni_code": "J.620100.004.02",
             "issuance_date": "2024-07-15T10:30:00Z"}  # fmt: skip
     path = "/api/v1/integrations/siplatih/verify-credential"
-    said = [room.http.post(path, json=body | {"participant_nik": "97" + nik(1)[2:]}).text]
+    wrong = {"participant_nik": "97" + nik(1)[2:], "credential_url": f"https://issuer.example/{nik(1)}"}
+    said = [room.http.post(path, json=body | wrong).text]
     made = room.http.post(path, json=body).raise_for_status().json()
     state: Any = verify_credential(check_id=made["check"]["check_id"], return_state=True)
     said += [json.dumps(made), state.message]

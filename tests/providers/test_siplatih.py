@@ -393,6 +393,7 @@ def test_a_report_carries_the_numbers_as_they_are_written(there: Counterpart, re
         ({"accepted": 1, "rejected": [{"index": 1, "code": "NIK"}]}, ["accepted", "rejected"]),
         ({"accepted": 1, "rejected": [{"certificate_number": "CERT-0001"}]}, ["rejected", "accepted"]),
         ({"accepted": 1, "rejected": [{"nik": "3201010101010002"}]}, ["accepted", "rejected"]),
+        ({"accepted": 1, "rejected": [{"index": 1, "nik": "3201010101010001"}]}, ["unknown", "unknown"]),
         ({"accepted": 0, "rejected": [{"index": 1}]}, ["unknown", "rejected"]),
         ({"accepted": 1, "rejected": [{"index": 7}]}, ["unknown", "unknown"]),
         ({"accepted": 1, "rejected": [{"index": 0, "certificate_number": "X"}]}, ["unknown", "unknown"]),

@@ -57,6 +57,7 @@ def test_a_valid_program_is_sent_as_it_is_with_its_english_name() -> None:
         ({"participant_capacity": 0}, "participant_capacity", "whole number"),
         ({"start_date": "2024-02-30"}, "start_date", "no such day"),
         ({"start_date": "15-01-2024"}, "start_date", "2024-01-15"),
+        ({"program_name": "Kelas 3201010101010001"}, "program_name", "NIK in it"),
         ({"start_date": "0024-01-15"}, "start_date", "from 2000 to 2099"),
         ({"start_date": "2024-01-15T00:00:00Z"}, "start_date", "2024-01-15"),
         ({"start_date": "\u0662\u0660\u0662\u0664-01-15"}, "start_date", "2024-01-15"),
