@@ -20,7 +20,7 @@ from records.training_centre import TrainingCentre
 
 TARGET = "open_badge"
 Proof = Literal["jws", "embedded"]
-Row = sa.Row[Any]
+Row = sa.Row[*tuple[Any, ...]]
 
 
 _WANTED = sa.select(
