@@ -22,6 +22,7 @@ from common.errors import BadInput
 from common.settings import settings
 from credentials import badges, checking, ours
 from providers.open_badges import keys as wire
+from providers.open_badges.signing import Signer
 from records import signing_key
 from records.db import unit_of_work
 
@@ -151,6 +152,17 @@ def test_a_key_that_cannot_sign_is_named_by_its_fault(text: str, words: str) -> 
     with pytest.raises(BadInput, match=words) as refused:
         wire.read(text)
     assert "AAAA" not in str(refused.value)
+
+
+def test_badges_that_begin_alike_are_signed_as_if_each_were_alone() -> None:
+    signer = Signer(
+        wire.read(pem(ed25519.Ed25519PrivateKey.generate())).for_alg("EdDSA"), "did:web:a.example"
+    )
+    for name in ("Satu", "Satu!", "Satu!!"):  # whatever is left over of three bytes
+        alike = [{"name": name, "id": f"urn:{one}"} for one in (1, 22, 22, 333)]
+        told = [{**one, "credentialSubject": {"id": "urn:x"}} for one in [*alike, {"id": "urn:4"}, alike[0]]]
+        documents = [{**one, "validFrom": "2026-07-14T17:00:00Z"} for one in told]
+        assert list(signer.each_jws(documents)) == [signer.jws(one) for one in documents]
 
 
 def test_an_older_key_may_be_kept_by_its_public_half_alone() -> None:
