@@ -20,12 +20,27 @@ if TYPE_CHECKING:
     from jembatan.stack import Stack
 
 _TOP = "TESTS_OF"  # names the process that pytest was started as, and a folder for all that it starts
-_WHAT_TAKES_LONGEST = (
-    "browser/test_operator.py",
+_WHAT_TAKES_LONGEST = (  # more than half a minute each
     "stack/test_stack.py",
-    "stack/test_database.py",
     "reconciliation/test_process.py",
+    "api/test_relay.py",
+    "siplatih/test_programs.py",
+    "credentials/test_europass_export.py",
+    "browser/test_console.py",
+    "refunds/test_refund_races.py",
+    "refunds/test_refund.py",
+    "payments/test_sweep.py",
+    "payments/test_callback.py",
+    "browser/test_credential_pages.py",
+    "refunds/test_exceptions_given_back.py",
+    "refunds/test_foreign_refunds.py",
+    "units/test_clients_commands.py",
+    "credentials/test_linkedin_share.py",
+    "persons/test_completions.py",
+    "payments/test_create.py",
+    "events/test_courier.py",
     "api/test_openapi_tried.py",
+    "stack/test_database.py",
 )
 
 # Prefect and our settings read the environment when they are imported: point both away from the
@@ -156,6 +171,7 @@ def parts(server: str) -> Iterator["Stack"]:
             os.environ[f"JEMBATAN_{name}__PRIVATE_KEY"] = str(keys / "sandbox-client.pem")
             os.environ[f"JEMBATAN_{name}__PROVIDER_PUBLIC_KEYS"] = str(keys / "sandbox-provider.pub.pem")
         settings.cache_clear()
+        shared_prefect.without_heartbeats()
         yield running
         from prefect.logging.handlers import APILogHandler
 

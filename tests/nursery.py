@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from shared_prefect import without_heartbeats
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -145,6 +147,7 @@ def _read_settings_again() -> None:
         sys.modules["common.settings"].settings.cache_clear()
     if "prefect.context" in sys.modules:
         sys.modules["prefect.context"].refresh_global_settings_context()
+        without_heartbeats()
 
 
 def _write(path: Path, number: int) -> None:

@@ -18,6 +18,8 @@ import httpx
 import psutil
 
 PATIENCE = 180.0  # seconds
+# What no test asks of a server: each of these looks at every event, or at the clock.
+_NOT_NEEDED = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "CANCELLATION_CLEANUP", "PAUSE_EXPIRATIONS", "TRIGGERS")
 
 
 @contextmanager
@@ -32,7 +34,9 @@ def prefect_server(database_url: str, folder: Path) -> Iterator[str]:
         "PREFECT_HOME": str(folder),
         "PREFECT_PROFILES_PATH": str(folder / "profiles.toml"),
         "PREFECT_API_DATABASE_CONNECTION_URL": prefect_database_url(database_url),
+        "PREFECT_SERVER_UI_ENABLED": "false",
     }
+    environment |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _NOT_NEEDED}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "log").open("wb") as log:
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -42,6 +46,16 @@ def prefect_server(database_url: str, folder: Path) -> Iterator[str]:
     finally:
         running.terminate()
         running.wait(60)
+
+
+def without_heartbeats() -> None:
+    """Flow runs of this process send none: at its end each waits up to a second for who would send them.
+
+    Prefect knows no word for it in the environment.
+    """
+    from prefect.settings import get_current_settings
+
+    get_current_settings().flows.heartbeat_frequency = None
 
 
 def begin(folder: Path, owner: int) -> None:

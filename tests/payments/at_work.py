@@ -12,12 +12,19 @@ from jembatan.stack import Stack
 from records import client as clients
 from records.db import unit_of_work
 
+SOON = 0.2  # seconds until a desk looks again, where life can wait for two
+AT_ONCE = 0.02  # seconds until the relay and the courier notice that they are to stop
+
 
 @contextmanager
 def at_work(parts: Stack, patch: pytest.MonkeyPatch) -> Iterator[Till]:
     """The API at work on the database that the environment names, called by a client that may do all."""
+    from api import courier, desk, relay
     from api.app import app
 
+    patch.setattr(desk, "POLL", SOON)
+    for room in (courier, relay):
+        patch.setattr(room, "_SLICE", AT_ONCE)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     patch.setenv("JEMBATAN_PUBLIC_URL", url)

@@ -271,14 +271,13 @@ def test_a_status_mismatch_is_healed_by_the_gateways_word_and_keeps_its_class(
     yesterday = DAY
     _take_ledger_over(parts, yesterday)
     truth = httpx.get(f"{parts.sandbox_url}/_sandbox/days/{yesterday}/truth.json").json()
-    for version in (1, 2):
-        for gateway in ("gopay", "ovo", "linkaja"):
-            _, run = reconcile(gateway, yesterday)
-            assert run.state == "succeeded", run.error
-            assert run.outcome is not None
-            assert run.outcome["version"] == version
-            assert run.outcome["classes"] == {name: truth[gateway][name] for name in run.outcome["classes"]}
-            assert (run.outcome["healed"] > 0) == (version == 1)
+    for gateway, version in (("gopay", 1), ("ovo", 1), ("linkaja", 1), ("gopay", 2)):
+        _, run = reconcile(gateway, yesterday)
+        assert run.state == "succeeded", run.error
+        assert run.outcome is not None
+        assert run.outcome["version"] == version
+        assert run.outcome["classes"] == {name: truth[gateway][name] for name in run.outcome["classes"]}
+        assert (run.outcome["healed"] > 0) == (version == 1)
     with unit_of_work() as session:
         healed = exceptions.search(session, state="healed", limit=1000)
         assert {one.class_ for one in healed} == {"status_mismatch"}
