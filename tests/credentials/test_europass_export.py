@@ -163,9 +163,11 @@ def test_a_no_is_told_with_what_the_issuer_complains_of_and_made_anew_once_mende
     assert row.state == "done"
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_stops_all_of_them_and_says_which_setting(issuer: Issuing, status: int) -> None:
-    _, run_id = made(30)
+@pytest.mark.parametrize(("status", "number"), [(401, european.CHUNK + 2), (403, 2)])
+def test_a_refused_key_stops_all_of_them_and_says_which_setting(
+    issuer: Issuing, status: int, number: int
+) -> None:
+    _, run_id = made(number)
     issuer.fails("code", times=None, code=str(status))
     with pytest.raises(BadInput, match="JEMBATAN_EUROPASS__API_KEY"):
         worked(run_id)
@@ -173,7 +175,7 @@ def test_a_refused_key_stops_all_of_them_and_says_which_setting(issuer: Issuing,
     assert {one.state for one in rows().values()} == {"queued"}
     issuer.is_well()
     assert {one.state for one in worked(run_id).values()} == {"done"}
-    assert issuer.calls() - before == 30
+    assert issuer.calls() - before == number
     assert set(issuer.books().values()) == {1}
 
 
@@ -231,7 +233,7 @@ def test_an_issuer_that_is_away_holds_no_worker_and_a_retry_goes_on_at_once(
     from tasks.export_credentials import Work, batches
 
     monkeypatch.setitem(exports.TARGETS, "europass", exports.Target(european.export, 12))
-    _, run_id = made(60)
+    _, run_id = made(36)
 
     def attempt() -> int:
         return sum(1 for target, ids in batches(Work((run_id,))) if exports.step(target, ids) is not None)
@@ -240,12 +242,12 @@ def test_an_issuer_that_is_away_holds_no_worker_and_a_retry_goes_on_at_once(
     issuer.fails("500", times=None)
     assert attempt() == 1
     assert issuer.calls() - before == european.AT_ONCE
-    assert Counter(one.state for one in rows().values()) == {"unknown": 8, "waiting": 4, "queued": 48}
+    assert Counter(one.state for one in rows().values()) == {"unknown": 8, "waiting": 4, "queued": 24}
     issuer.is_well()
     with unit_of_work() as session:
         process.wait(session, run_id, clock.now() + timedelta(hours=1), {})
     retry(run_id)
-    assert attempt() == 5
+    assert attempt() == 3
     assert {one.state for one in rows().values()} == {"done"}
     assert set(issuer.books().values()) == {1}
 
