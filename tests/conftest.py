@@ -76,6 +76,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(_SCRATCH, ignore_errors=True)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Its cases would be drawn in each process, to be thrown away."""
+    is_wanted = config.option.markexpr != "not slow"
+    return None if is_wanted or collection_path.name != "test_openapi_a_thousand_times.py" else True
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: else one process is left alone with it in the end."""

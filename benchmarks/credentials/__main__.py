@@ -5,6 +5,7 @@ against openbadgeslib signing the very same badges and doing nothing else, in on
 all three are measured.
 """
 
+import gc
 import os
 import resource
 import statistics
@@ -54,6 +55,8 @@ def main(asked: Sequence[str] = ()) -> int:
         os.environ["JEMBATAN_DATABASE_URL"] = url
         settings.cache_clear()
         db.upgrade(url)
+        gc.collect()
+        gc.freeze()  # as the nursery does, of which flow runs are forked (jembatan.runs)
         print(" · ".join(f"{key} {value}" for key, value in machine.describe(url, LIBRARIES).items()))
         for proof, number, few, bare in (
             ("RS256", LEARNERS, 2_000, _bare_jwt("RS256")),

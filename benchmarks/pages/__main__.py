@@ -53,7 +53,7 @@ class Form:
 
 FORMS = (
     Form("JSON", "application/json", "application/vc+ld+json"),
-    Form("JWT", "application/vc+jwt", "text/plain"),
+    Form("JWT", "application/vc+jwt", "application/vc+jwt"),
     Form("page", "text/html", "text/html"),
     Form("picture", "image/png", "image/png"),
     Form("list", "*/*", "application/vc+jwt", "/status/revocation/1"),

@@ -8,6 +8,7 @@ import pytest
 import shared_prefect
 from api_world import Day, every_class
 from console_browser import SIGN_IN, Browser, Person, key_of
+from tried import world  # noqa: F401 - a fixture of two files
 
 from api import figures
 from api.console import signing_in

@@ -73,35 +73,35 @@ def test_a_cancelled_course_is_given_back_by_a_file_and_the_file_may_come_again(
         assert desk.given_back(one) == ["150000.00"]
 
 
-@pytest.mark.parametrize(
-    ("line", "column", "reason"),
-    [
-        ("NOBODY,k,1000,Cancelled", "reference", "no such payment"),
-        ("{ref},k,1.5,Cancelled", "amount", "whole rupiah"),
-        ("{ref},k,0,Cancelled", "amount", "whole rupiah"),
-        ("{ref},k,-5,Cancelled", "amount", "whole rupiah"),
-        ("{ref},k,=1+1,Cancelled", "amount", "whole rupiah"),
-        ("{ref},k,150001,Cancelled", "amount", "is left"),
-        ("{ref},a b,1000,Cancelled", "refund_key", "1 to 64"),
-        ("{ref},k,1000,", "reason", "A reason is needed"),
-        ("{ref},good,1000,Cancelled", "refund_key", "Line 2 has this refund already"),
-        ("{pending},k,1000,Cancelled", "reference", "this is pending"),
-    ],
-)
+_CANNOT_BE = [
+    ("NOBODY,k,1000,Cancelled", "reference", "no such payment"),
+    ("{ref},k,1.5,Cancelled", "amount", "whole rupiah"),
+    ("{ref},k,0,Cancelled", "amount", "whole rupiah"),
+    ("{ref},k,-5,Cancelled", "amount", "whole rupiah"),
+    ("{ref},k,=1+1,Cancelled", "amount", "whole rupiah"),
+    ("{ref},k,150001,Cancelled", "amount", "is left"),
+    ("{ref},a b,1000,Cancelled", "refund_key", "1 to 64"),
+    ("{ref},k,1000,", "reason", "A reason is needed"),
+    ("{ref},good,1000,Cancelled", "refund_key", "Line 2 has this refund already"),
+    ("{pending},k,1000,Cancelled", "reference", "this is pending"),
+]
+
+
 def test_one_row_that_cannot_be_stops_the_whole_file_and_says_which_and_why(
-    desk: Desk, tmp_path: Path, line: str, column: str, reason: str
+    desk: Desk, tmp_path: Path
 ) -> None:
     made, pending = desk.paid(), desk.till.create()
-    bad = line.format(ref=made["reference"], pending=pending["reference"])
-    file = file_of(tmp_path, f"{made['reference']},good,1000,Cancelled", bad)
-    ended = run("refunds", "import", file, "--yes", "--json")
-    assert ended.exit_code == 1
-    told: dict[str, Any] = json.loads(ended.output)
-    (refused,) = told["refused"]
-    assert (refused["line"], refused["column"]) == (3, column)
-    assert reason in refused["reason"]
-    assert rows(made["payment_id"]) == []
-    assert counted() == (0, 0)
+    for line, column, reason in _CANNOT_BE:
+        bad = line.format(ref=made["reference"], pending=pending["reference"])
+        file = file_of(tmp_path, f"{made['reference']},good,1000,Cancelled", bad)
+        ended = run("refunds", "import", file, "--yes", "--json")
+        assert ended.exit_code == 1, line
+        told: dict[str, Any] = json.loads(ended.output)
+        (refused,) = told["refused"]
+        assert (refused["line"], refused["column"]) == (3, column)
+        assert reason in refused["reason"]
+        assert rows(made["payment_id"]) == []
+        assert counted() == (0, 0)
 
 
 @pytest.mark.parametrize(
