@@ -94,6 +94,7 @@ def asked_for(console: Console, page: "Page") -> tuple[dict[str, Any], str]:
     return made, page.url
 
 
+@pytest.mark.slow
 def test_a_filter_shows_its_list_without_loading_the_page_anew(
     console: Console, page: "Page", tmp_path: Path
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_refund_above_the_limit_is_asked_for_by_one_and_approved_by_another(
     assert console.desk.given_back(made) == ["1500000.00"]
 
 
+@pytest.mark.slow
 def test_an_exception_is_ended_by_keyboard_alone(console: Console, page: "Page", tmp_path: Path) -> None:
     page.goto("/console")
     focus = "document.activeElement"
