@@ -192,7 +192,7 @@ def _badge(credential_id: UUID, proof: Proof, media_type: str) -> Response:
                 JSON_LD: {"schema": {"type": "object"}, "examples": {"list": {"value": {}}}},
             }
         },
-        **described("not-found", *OURS),
+        **described("not-found", "invalid-request", *OURS),
     },
 )
 def status_list(

@@ -25,6 +25,7 @@ from providers.europass.concepts import fields_of_education
 # Printed text on one line, not only blanks: names of any script, with their marks of direction.
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$"
 _LINES = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"
+_HIGHEST = 9999
 _SCORE = r"^[0-9]{1,4}([.][0-9]{1,2})?$"
 MOST_AT_ONCE = 1_000
 Line = Annotated[str, StringConstraints(pattern=_LINE)]
@@ -44,9 +45,9 @@ def _as_text(score: Any) -> Any:
     """A score that comes as a number is written with two decimals, half up; a text stays as it is."""
     if isinstance(score, bool) or not isinstance(score, (int, float)):
         return score
-    if isinstance(score, int):
-        return str(score)
-    return str(Decimal(repr(score)).quantize(Decimal("0.01"), ROUND_HALF_UP).copy_abs())
+    if isinstance(score, int) or not 0 <= score <= _HIGHEST:
+        return str(score)  # as it is, for the pattern to refuse what no score can be
+    return str(Decimal(repr(score)).quantize(Decimal("0.01"), ROUND_HALF_UP).copy_abs())  # -0.0 is 0.00
 
 
 _FIELDS: JsonDict = {"type": "string", "enum": list[JsonValue](sorted(fields_of_education()))}
@@ -63,7 +64,12 @@ Score = Annotated[
     BeforeValidator(_as_text),
     StringConstraints(pattern=_SCORE),
     WithJsonSchema(
-        {"anyOf": [{"type": "string", "pattern": _SCORE}, {"type": "number", "minimum": 0, "maximum": 9999}]}
+        {
+            "anyOf": [
+                {"type": "string", "pattern": _SCORE},
+                {"type": "number", "minimum": 0, "maximum": _HIGHEST},
+            ]
+        }
     ),
 ]
 

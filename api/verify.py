@@ -74,8 +74,9 @@ async def _body(request: Request) -> bytes:
     responses=described("too-large", "busy", *OURS),
     openapi_extra={
         "requestBody": {
-            "description": "The badge: a PNG or SVG with a badge in it, a JWT, or JSON with a proof in it",
-            "required": True,
+            "description": "The badge: a PNG or SVG with a badge in it, a JWT, or JSON with a proof in it. "
+            "Nothing is no badge, and is answered as such",
+            "required": False,
             "content": {
                 "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
             },

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _TOP = "TESTS_OF"  # names the process that pytest was started as, and a folder for all that it starts
 _WHAT_TAKES_LONGEST = (  # more than half a minute each
     "stack/test_stack.py",
+    "api/test_openapi_tried.py",
     "reconciliation/test_process.py",
     "api/test_relay.py",
     "siplatih/test_programs.py",
@@ -39,7 +41,6 @@ _WHAT_TAKES_LONGEST = (  # more than half a minute each
     "persons/test_completions.py",
     "payments/test_create.py",
     "events/test_courier.py",
-    "api/test_openapi_tried.py",
     "stack/test_database.py",
 )
 
@@ -84,7 +85,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first: else one process is left alone with it in the end."""
+    """What takes longest begins first: else one process is left alone with it in the end. And no two tests
+    bear one name: xdist runs one of those, and calls it all."""
+    twice = sorted(name for name, times in Counter(item.nodeid for item in items).items() if times > 1)
+    if twice:
+        raise pytest.UsageError(f"more than one test is called {', '.join(twice)}")
     first = {name: place for place, name in enumerate(_WHAT_TAKES_LONGEST)}
     tests = Path(__file__).parent
     items.sort(key=lambda item: first.get(item.path.relative_to(tests).as_posix(), len(first)))

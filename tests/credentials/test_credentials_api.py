@@ -61,6 +61,8 @@ def test_told_again_it_is_the_same_and_a_change_is_refused(at: httpx.Client) -> 
         ({"issued_on": "0254-10-28"}, "body.issued_on"),
         ({"expires_on": "2026-07-14"}, "body.expires_on"),
         ({"score": "ninety"}, "body.score"),
+        ({"score": -1.0}, "body.score"),
+        ({"score": 1e300}, "body.score"),
         ({"learner": {"id": "a", "name": "x" * 201}}, "body.learner.name"),
         ({"learner": {"id": "a", "name": "Siti\n"}}, "body.learner.name"),
         ({"learner": {"id": "a", "name": "Siti", "nik": "3171234567890001"}}, "body.learner.nik"),
