@@ -116,7 +116,10 @@ def work(runs: Sequence[ProcessRun]) -> list[Step]:
 def _asked(over: Line, run: ProcessRun, check: CredentialCheck) -> Step:
     if check.status != "pending":
         return _answered(check, run)
-    question = credential_check.question_of(check)
+    try:
+        question = credential_check.question_of(check)
+    except BadInput as error:  # this check's own: the others may be sealed with a key that we have
+        return _stays(run, check, "needs_attention", "unexpected", f"{error}. Then retry the process")
 
     def send(register: Siplatih) -> Verification:
         _note_sent(run, check, question["participant_nik"])  # only now is it certain that the call goes

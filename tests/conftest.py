@@ -83,6 +83,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if is_wanted or collection_path.name != "test_openapi_a_thousand_times.py" else True
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Files and long texts are no names; some are made anew in each process, and would differ between them."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 80) else None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: else one process is left alone with it in the end. And no two tests

@@ -47,6 +47,7 @@ def there(
     ("changes", "where", "words"),
     [
         ({"completion_date": "2999-01-01"}, "completion_date", "in the future"),
+        ({"completion_date": "0026-07-15"}, "completion_date", "before the year 2000"),
         ({"completion_date": "2024-01-14"}, "completion_date", "before the program's start, 2024-01-15"),
         ({"completion_date": "15/07/2024"}, "completion_date", "YYYY-MM-DD"),
         ({"completion_date": "2024-02-30"}, "completion_date", "no such day"),

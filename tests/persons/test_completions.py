@@ -1,7 +1,9 @@
 """A class is reported: each person once, whatever is repeated, lost or refused, by the register's books."""
 
+import json
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +22,7 @@ from class_room import (
 )
 
 from common.settings import settings
+from ministry import reporting
 from records import credential_state, process
 from records import person as persons
 from records.completion import CompletionCall, CompletionReport
@@ -386,3 +389,14 @@ def test_a_report_under_way_is_not_overtaken_by_other_values(room: ClassRoom) ->
     with unit_of_work() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(ProcessRun).filter_by(
             process="report-completion")) == 1  # fmt: skip
+
+
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_a_receipt_keeps_no_name_and_no_nik_of_whom_it_quotes(is_ascii: bool) -> None:
+    one = {"nik": "3201014101900007", "full_name": "José Ni'mah"}
+    chunk = reporting._Chunk(uuid4(), [uuid4()], [one], was_unknown=False)
+    told = {"data": {"accepted": [one]}, "message": f"{one['full_name']} taken"}
+    said = json.dumps(told, ensure_ascii=is_ascii)
+    kept = chunk.without_persons(said.encode()).decode()
+    assert json.loads(kept)["data"]["accepted"] == [{"nik": "3201********0007", "full_name": "***"}]
+    assert json.loads(kept)["message"] == "*** taken"

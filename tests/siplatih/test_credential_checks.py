@@ -102,6 +102,20 @@ def test_a_register_that_is_away_is_asked_later(desk: Desk) -> None:
     assert shown(desk, made)["verified"] is True
 
 
+def test_a_check_that_cannot_be_made_holds_up_no_other(desk: Desk, database: str) -> None:
+    desk.behaves(verdict="yes")
+    broken, whole = asked(desk, question()), asked(desk, question())
+    with psycopg.connect(database) as db:
+        db.execute(
+            "UPDATE credential_checks SET question = 'not sealed' WHERE id = %s",
+            [broken["check"]["check_id"]],
+        )
+    checked()
+    assert shown(desk, whole)["verified"] is True
+    assert shown(desk, broken)["status"] == "pending"
+    assert desk.process(broken)["state"] == "needs_attention"
+
+
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
