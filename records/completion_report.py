@@ -232,7 +232,7 @@ def _process(session: Session, wanted: Wanted, content: bytes) -> ProcessRun:
     """The process of a new report; while the register is left alone it waits, and holds no worker."""
     names = (wanted.program.program_code, content.hex()[:12], wanted.program.lpk_registration_number)
     run, _ = process.request(session, PROCESS, "/".join(names), {})
-    service_gate.wait_while_shut(session, SERVICE, run)
+    service_gate.wait_while_shut(session, SERVICE, [run])
     return run
 
 

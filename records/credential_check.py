@@ -69,7 +69,7 @@ def ask_for(
         str(check_id),
         {"check_id": str(check_id), "credential_id": question["credential_id"]},
     )
-    service_gate.wait_while_shut(session, SERVICE, run)
+    service_gate.wait_while_shut(session, SERVICE, [run])
     made = CredentialCheck(
         id=check_id,
         credential_id=UUID(question["credential_id"]),

@@ -1,6 +1,7 @@
 """Process runs: one row for each business process asked for, its state, attempts, outcome and error."""
 
 import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,12 @@ from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP, insert
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from common import clock
 from common.errors import NotReachable
-from records.db import Base, database_url
+from records.db import Base, among, database_url
 
 OPEN = ("queued", "running", "waiting")
 ENDED = ("succeeded", "failed", "needs_attention")
@@ -63,18 +64,29 @@ def request(
     return run, made is not None
 
 
+_REQUEST = sa.text(
+    """INSERT INTO process_runs (process, key, input, flow_run_id, submitted_at)
+       SELECT :process, key, CAST(input AS jsonb), CAST(:flow_run_id AS uuid),
+           CAST(:submitted_at AS timestamptz)
+       FROM unnest(CAST(:keys AS text[]), CAST(:inputs AS text[]))
+           WITH ORDINALITY AS wanted (key, input, place)
+       ORDER BY place
+       ON CONFLICT (process, key) DO NOTHING"""
+)
+
+
 def request_many(
     session: Session, process: str, wanted: Mapping[str, dict[str, Any]], flow_run_id: UUID | None = None
 ) -> dict[str, ProcessRun]:
-    """The same for many keys, each with its input, at once; the runs by their keys."""
+    """The same for many keys, each with its input, in one statement; the runs by their keys. New ones go in
+    the order of the keys."""
     if not wanted:
         return {}
-    given = {"flow_run_id": flow_run_id, "submitted_at": clock.now()} if flow_run_id else {}
-    values = [{"process": process, "key": key, "input": input, **given} for key, input in wanted.items()]
-    session.execute(
-        insert(ProcessRun).values(values).on_conflict_do_nothing(index_elements=["process", "key"])
-    )
-    found = sa.select(ProcessRun).where(ProcessRun.process == process, ProcessRun.key.in_(wanted))
+    inputs = [json.dumps(one) for one in wanted.values()]
+    given = {"flow_run_id": flow_run_id, "submitted_at": clock.now() if flow_run_id else None}
+    session.execute(_REQUEST, {"process": process, "keys": list(wanted), "inputs": inputs, **given})
+    keys = sa.literal(list(wanted), ARRAY(sa.Text))
+    found = sa.select(ProcessRun).where(ProcessRun.process == process, ProcessRun.key == sa.any_(keys))
     return {run.key: run for run in session.scalars(found)}
 
 
@@ -114,6 +126,18 @@ def wait(session: Session, run_id: UUID, until: datetime, error: dict[str, str])
     run = session.get_one(ProcessRun, run_id, with_for_update=True)
     run.state, run.next_attempt_at, run.error = "waiting", until, error
     run.submitted_at, run.lost_workers = None, 0
+
+
+def wait_many(session: Session, run_ids: Collection[UUID], until: datetime, error: dict[str, str]) -> None:
+    """Let those of these runs wait that nobody has been given yet."""
+    session.execute(
+        sa.update(ProcessRun)
+        .where(
+            ProcessRun.id == among(run_ids), ProcessRun.state == "queued", ProcessRun.submitted_at.is_(None)
+        )
+        .values(state="waiting", next_attempt_at=until, error=error)
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 def forget(session: Session, name: str, before: datetime) -> None:

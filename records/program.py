@@ -13,18 +13,16 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, insert
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from common import clock
-from records import process, service_gate
-from records.db import Base
-from records.process import ProcessRun
-from records.sealed import keyed_hash, seal, seal_json, unseal_json
+from records.db import Base, among
+from records.sealed import keyed_hash, seal, unseal_json
 
 PROCESS = "register-program"
 SERVICE = "siplatih"
@@ -39,7 +37,7 @@ MOVES: dict[str, frozenset[str]] = {
     "registered": frozenset(),
 }
 _TIME = TIMESTAMP(timezone=True)
-_SEALED = "instructor_qualifications"
+SEALED = "instructor_qualifications"  # of a program's members: persons
 
 
 class Program(Base):
@@ -106,15 +104,6 @@ class Refused(Exception):
         super().__init__(detail)
 
 
-class Asked(NamedTuple):
-    """A program that was asked to be registered, and its process. is_new: this very version was not known."""
-
-    program: Program
-    version: ProgramVersion
-    run: ProcessRun
-    is_new: bool
-
-
 @dataclass(frozen=True)
 class Move:
     """A change of one version. outstanding: it was sent and may have arrived; None leaves that as it is.
@@ -137,84 +126,6 @@ class Move:
     evidence: bytes = field(default=b"", repr=False)
 
 
-def ask_for(
-    session: Session,
-    content: Mapping[str, Any],
-    *,
-    by: str,
-    change: bool = False,
-    warnings: Sequence[dict[str, str]] = (),
-    flow_run_id: UUID | None = None,
-) -> Asked:
-    """Write down a checked program and open its process; the same content again finds the same one.
-
-    change: the explicit word without which another content of a registered program is refused. by: an actor.
-    Raises Refused (`program-under-way`, `program-registered`).
-    """
-    program = _program(session, content)
-    newest = newest_version(session, program)
-    fingerprint = fingerprint_of(content)
-    if newest is not None and newest.fingerprint == fingerprint:
-        return Asked(program, newest, session.get_one(ProcessRun, newest.process_run_id), False)
-    if newest is not None:
-        _refuse_unless_free(program, newest, change=change)
-    number = newest.version + 1 if newest else 1
-    names = {"lpk_registration_number": program.lpk_registration_number, "program_code": program.program_code}
-    run, _ = process.request(
-        session,
-        PROCESS,
-        f"{program.lpk_registration_number}/{program.program_code}/{number}",
-        names | {"version": number},
-        flow_run_id,
-    )
-    service_gate.wait_while_shut(session, SERVICE, run)
-    made = ProgramVersion(
-        program_id=program.id,
-        version=number,
-        content={name: value for name, value in content.items() if name != _SEALED},
-        instructors=seal_json(content.get(_SEALED, [])),
-        fingerprint=fingerprint,
-        status="pending",
-        is_outstanding=False,
-        sends=0,
-        faults=[],
-        warnings=list(warnings),
-        requested_by=by,
-        process_run_id=run.id,
-    )
-    session.add(made)
-    session.add(_event(made, None, "request", by, note=f"Version {number} was asked to be registered."))
-    session.flush()
-    return Asked(program, made, run, True)
-
-
-def _refuse_unless_free(program: Program, newest: ProgramVersion, *, change: bool) -> None:
-    if newest.status in UNDER_WAY:
-        raise Refused(
-            "program-under-way",
-            f"Version {newest.version} of {program.program_code} is still being registered, with other "
-            "content. Wait until its process has ended, then send the change.",
-        )
-    if program.siplatih_program_id is not None and not change:
-        raise Refused(
-            "program-registered",
-            f"{program.program_code} is registered with other content, as {program.siplatih_program_id}. "
-            'Say "change": true if this is to be sent as a new version.',
-        )
-
-
-def _program(session: Session, content: Mapping[str, Any]) -> Program:
-    """The program's row, locked; made where there is none."""
-    names = {name: content[name] for name in ("lpk_registration_number", "program_code")}
-    session.execute(
-        insert(Program)
-        .values(**names, lpk_name_key=name_key(content["lpk_name"]))
-        .on_conflict_do_nothing(index_elements=list(names))
-    )
-    found = sa.select(Program).filter_by(**names).with_for_update()
-    return session.scalars(found.execution_options(populate_existing=True)).one()
-
-
 def newest_version(session: Session, program: Program) -> ProgramVersion | None:
     """The version that was asked for last."""
     of_program = sa.select(ProgramVersion).filter_by(program_id=program.id)
@@ -229,18 +140,12 @@ def fingerprint_of(content: Mapping[str, Any]) -> bytes:
 
 def body_of(version: ProgramVersion) -> dict[str, Any]:
     """The program as it is sent. Holds instructors' names: for the provider only."""
-    return {**version.content, _SEALED: unseal_json(version.instructors)}
+    return {**version.content, SEALED: unseal_json(version.instructors)}
 
 
 def name_key(name: str) -> str:
     """A name by which the same is found again, however it is spaced and capitalised."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().replace(".", " ").split())
-
-
-def is_lpk_known(session: Session, lpk_name: str, number: str | None = None) -> bool:
-    """Whether an LPK of that name has a program, under that registration number where one is given."""
-    names = {"lpk_name_key": name_key(lpk_name)} | ({"lpk_registration_number": number} if number else {})
-    return session.scalar(sa.select(Program.id).filter_by(**names).limit(1)) is not None
 
 
 def apply(session: Session, moves: Sequence[Move]) -> set[UUID]:
@@ -257,10 +162,9 @@ def apply(session: Session, moves: Sequence[Move]) -> set[UUID]:
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
-    registered = [
-        one.program_id for one in versions if by_id[one.id].to_status == "registered"
-    ]  # read at once, not one by one
-    programs = {one.id: one for one in session.scalars(sa.select(Program).where(Program.id.in_(registered)))}
+    programs = _locked(
+        session, [one.program_id for one in versions if by_id[one.id].to_status == "registered"]
+    )
     moved = set()
     now = clock.now()
     for version in versions:
@@ -287,6 +191,19 @@ def apply(session: Session, moves: Sequence[Move]) -> set[UUID]:
         moved.add(version.id)
     session.flush()
     return moved
+
+
+def _locked(session: Session, ids: Collection[UUID]) -> dict[UUID, Program]:
+    """Programs that get their number, locked in the order in which a file of programs locks them."""
+    if not ids:
+        return {}
+    rows = session.scalars(
+        sa.select(Program)
+        .where(Program.id == among(ids))
+        .order_by(Program.lpk_registration_number, Program.program_code)
+        .with_for_update()
+    )
+    return {one.id: one for one in rows}
 
 
 def mark_sent(session: Session, version_ids: Collection[UUID]) -> None:

@@ -10,6 +10,7 @@ taken in small blocks, so that a call costs a fraction of a statement.
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -170,11 +171,12 @@ def is_shut(session: Session, service: str) -> Shut | None:
     return Shut(service, gate.reason or "", gate.shut_since, gate.shut_until)
 
 
-def wait_while_shut(session: Session, service: str, run: ProcessRun) -> None:
-    """Let a new process wait until the gate may open, rather than start a worker for nothing."""
+def wait_while_shut(session: Session, service: str, runs: Collection[ProcessRun]) -> None:
+    """Let new processes wait until the gate may open, rather than start a worker for nothing."""
     shut_now = is_shut(session, service)
-    if shut_now is not None and run.state == "queued" and run.submitted_at is None:
-        process.wait(session, run.id, shut_now.until, {"type": SHUT, "message": str(shut_now)})
+    if shut_now is not None:
+        error = {"type": SHUT, "message": str(shut_now)}
+        process.wait_many(session, [run.id for run in runs], shut_now.until, error)
 
 
 def _wib(at: datetime) -> str:

@@ -21,7 +21,7 @@ from ministry import reporting
 from ministry.line import register
 from ministry.reporting import Step
 from records import client as clients
-from records import completion_rows, completion_sheet, process, program
+from records import completion_rows, completion_sheet, process, program, program_request
 from records.db import unit_of_work
 from records.process import ProcessRun
 
@@ -165,7 +165,7 @@ def _program(code: str) -> str:
     }
     made = register().register_program(body)
     with unit_of_work() as session:
-        asked = program.ask_for(session, body, by="operator:benchmark")
+        asked = program_request.ask_for(session, program_request.Wanted(body), by="operator:benchmark")
         session.get_one(ProcessRun, asked.run.id).state = "running"  # no worker is to take it up
         program.mark_sent(session, [asked.version.id])
         move = program.Move(

@@ -23,7 +23,8 @@ from records import approval, program
 from records.approval import NobodyNamed
 from records.db import unit_of_work
 from records.process import ProcessRun
-from records.program import STATUSES, Asked, Program, ProgramVersion, Refused
+from records.program import STATUSES, Program, ProgramVersion, Refused
+from records.program_request import Asked
 
 app = typer.Typer(no_args_is_help=True, help="Training programs for the ministry's register, SIPLatih.")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -57,7 +58,7 @@ def register(
         raise UnusableFile(file.name, f"it cannot be read: {error.strerror}") from None
     entries = program_file.read(file.name, raw)
     actor = _actor(by)
-    asked = FileAsked()
+    asked = FileAsked(len(entries))
     with stack():
         with suppress(_TriedOut), unit_of_work() as session:
             asked = programs.ask_for_file(session, entries, by=actor, change=change)
@@ -205,8 +206,8 @@ def _tell(asked: FileAsked, json: bool, note: str, *, dry_run: bool) -> None:
     if json:
         as_json(
             {
-                "programs": len(asked.asked) + len({entry.where for entry, _ in asked.faults}),
-                "new": len(asked.new) if not asked.faults else 0,
+                "programs": asked.programs,
+                "new": len(asked.new),
                 "known": len(asked.asked) - len(asked.new),
                 "faults": [
                     {"program": entry.where, "where": one.path, "reason": one.reason}

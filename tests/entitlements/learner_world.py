@@ -7,7 +7,7 @@ from uuid import UUID
 from common import clock
 from ministry import completions
 from ministry.completions import Wish
-from records import completion, enrolment, process, program
+from records import completion, enrolment, process, program, program_request
 from records.completion import Completion, CompletionCall
 from records.completion_rows import Row
 from records.db import unit_of_work
@@ -33,7 +33,7 @@ def registered(code: str, number: str) -> None:
         "curriculum": [{"module_name": "Arc"}],
     }
     with unit_of_work() as session:
-        asked = program.ask_for(session, content, by="operator:test")
+        asked = program_request.ask_for(session, program_request.Wanted(content), by="operator:test")
         program.apply(
             session,
             [

@@ -15,7 +15,7 @@ from common import clock
 from ministry import reporting
 from ministry.line import register
 from ministry.reporting import Step
-from records import process, program
+from records import process, program, program_request
 from records.completion import PROCESS, Completion, CompletionReport
 from records.db import unit_of_work
 from records.process import ProcessRun
@@ -76,7 +76,9 @@ def program_body(code: str) -> dict[str, Any]:
 def program_asked(code: str) -> UUID:
     """Write down a program that is to be registered."""
     with unit_of_work() as session:
-        return program.ask_for(session, program_body(code), by="operator:test").version.id
+        return program_request.ask_for(
+            session, program_request.Wanted(program_body(code)), by="operator:test"
+        ).version.id
 
 
 def program_registered(code: str = "") -> str:

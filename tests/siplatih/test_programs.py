@@ -9,6 +9,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from register_desk import NAME_OF_A_PERSON, Desk, codes, gate, later, program, row, worked
+from till import wait_until
 
 from common import clock
 from ministry import line, registering
@@ -104,6 +105,7 @@ def test_what_may_be_on_its_way_is_not_sent_again_at_once(desk: Desk) -> None:
     _due_now(asked)
     worked()
     assert desk.shown(asked)["status"] in ("unknown", "registered")
+    wait_until(desk.books, "it to arrive, before the tests' clock says that it never will")
     later(minutes=2)
     desk.becomes(asked, "registered")
     assert len(desk.calls("register")) == 1
