@@ -199,8 +199,7 @@ def _hand_over_batch(name: str, most: int) -> int:
                 for run in runs:
                     _give_to_a_person(session, run, refused)
                 return len(runs)
-        for run in runs:
-            process.submitted(run, made.id)
+        process.submitted(session, [run.id for run in runs], made.id)
     log.info("%d processes (%s) go to flow run %s", len(runs), name, made.id)
     return len(runs)
 
@@ -220,7 +219,7 @@ def _submit(session: Session, prefect: PrefectServer, run: ProcessRun) -> None:
     except Refused as refused:
         _give_to_a_person(session, run, refused)
         return
-    process.submitted(run, made.id)
+    process.submitted(session, [run.id], made.id)
     log.info("process %s (%s) goes to flow run %s", run.id, run.process, made.id)
 
 

@@ -13,13 +13,14 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from ministry import line, program_turn
 from ministry.line import Line
 from ministry.program_turn import SOURCE, Next, Result, Turn
 from records import process, program
-from records.db import unit_of_work
+from records.db import among, unit_of_work
 from records.process import End, ProcessRun
 from records.program import Move, Program, ProgramVersion
 from records.service_gate import SHUT, Shut
@@ -89,7 +90,7 @@ def _taken_up(session: Session, runs: Sequence[ProcessRun], steps: list[Step]) -
     rows = session.execute(
         sa.select(ProgramVersion, Program, is_old)
         .join(Program, Program.id == ProgramVersion.program_id)
-        .where(ProgramVersion.process_run_id.in_(by_run))
+        .where(ProgramVersion.process_run_id == among(by_run))
         .order_by(ProgramVersion.id)
         .with_for_update(of=ProgramVersion)
     ).all()
@@ -143,7 +144,7 @@ def _store(results: Sequence[Result]) -> list[Step]:
         rows = session.execute(
             sa.select(ProgramVersion, Program)
             .join(Program, Program.id == ProgramVersion.program_id)
-            .where(ProgramVersion.id.in_(by_version))
+            .where(ProgramVersion.id == among(by_version))
         ).all()
         steps = []
         ends = []
@@ -164,8 +165,9 @@ def _without_taken_numbers(
 ) -> list[Move]:
     """The moves, but a number that another program of ours has makes a conflict."""
     numbers = {move.siplatih_program_id for move in moves if move.siplatih_program_id}
+    answered = sa.any_(sa.literal(list(numbers), ARRAY(sa.Text)))
     owners = session.execute(
-        sa.select(Program.siplatih_program_id, Program.id).where(Program.siplatih_program_id.in_(numbers))
+        sa.select(Program.siplatih_program_id, Program.id).where(Program.siplatih_program_id == answered)
     )
     taken = {number: program_id for number, program_id in owners if number is not None}
     checked = []
@@ -194,7 +196,7 @@ def _put_off(runs: Sequence[ProcessRun], shut: Shut) -> list[Step]:
         rows = session.execute(
             sa.select(ProgramVersion, Program)
             .join(Program, Program.id == ProgramVersion.program_id)
-            .where(ProgramVersion.process_run_id.in_([run.id for run in runs]))
+            .where(ProgramVersion.process_run_id == among([run.id for run in runs]))
         ).all()
     return [_step(version, found, "waits", SHUT, str(shut), shut.until) for version, found in rows]
 

@@ -231,21 +231,28 @@ def _is_due(at: datetime) -> sa.ColumnElement[bool]:
 
 def start_batch(session: Session, run_ids: Collection[UUID], flow_run_id: UUID | None) -> list[ProcessRun]:
     """Count one more attempt of each run that has not ended, worked by that flow run; those are returned."""
-    runs = list(
-        session.scalars(
-            sa.select(ProcessRun)
-            .where(ProcessRun.id.in_(run_ids), ProcessRun.state.not_in(ENDED))
-            .order_by(ProcessRun.id)
-            .with_for_update()
-        )
+    free = (
+        sa.select(ProcessRun.id)
+        .where(ProcessRun.id == among(run_ids), ProcessRun.state.not_in(ENDED))
+        .order_by(ProcessRun.id)
+        .with_for_update()
+        .cte("free")
     )
-    for run in runs:
-        run.state = "running"
-        run.attempts += 1
-        run.flow_run_id = flow_run_id or run.flow_run_id
-        run.started_at = clock.now()
-        run.next_attempt_at = run.ended_at = None
-    return runs
+    started = session.scalars(
+        sa.update(ProcessRun)
+        .where(ProcessRun.id == free.c.id)
+        .values(
+            state="running",
+            attempts=ProcessRun.attempts + 1,
+            flow_run_id=flow_run_id or ProcessRun.flow_run_id,
+            started_at=clock.now(),
+            next_attempt_at=None,
+            ended_at=None,
+        )
+        .returning(ProcessRun)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return sorted(started, key=lambda run: run.id)
 
 
 def put_off(
@@ -311,9 +318,14 @@ def announce(session: Session) -> None:
     session.execute(sa.text("NOTIFY process_runs"))
 
 
-def submitted(run: ProcessRun, flow_run_id: UUID) -> None:
-    """Note that Prefect has taken the run."""
-    run.state, run.submitted_at, run.flow_run_id = "queued", clock.now(), flow_run_id
+def submitted(session: Session, run_ids: Collection[UUID], flow_run_id: UUID) -> None:
+    """Note that Prefect has taken these runs, as one flow run; the caller has locked them."""
+    session.execute(
+        sa.update(ProcessRun)
+        .where(ProcessRun.id == among(run_ids))
+        .values(state="queued", submitted_at=clock.now(), flow_run_id=flow_run_id)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def requeue_orphans(session: Session, idle: timedelta = timedelta(seconds=20)) -> list[ProcessRun]:

@@ -157,7 +157,7 @@ def apply(session: Session, moves: Sequence[Move]) -> set[UUID]:
     by_id = {move.version_id: move for move in moves}
     versions = session.scalars(
         sa.select(ProgramVersion)
-        .where(ProgramVersion.id.in_(by_id))
+        .where(ProgramVersion.id == among(by_id))
         .order_by(ProgramVersion.id)
         .with_for_update()
         .execution_options(populate_existing=True)
@@ -210,7 +210,7 @@ def mark_sent(session: Session, version_ids: Collection[UUID]) -> None:
     """Note that these are about to be sent: from now on the register is asked before they are sent again."""
     session.execute(
         sa.update(ProgramVersion)
-        .where(ProgramVersion.id.in_(version_ids))
+        .where(ProgramVersion.id == among(version_ids))
         .values(is_outstanding=True, sent_at=clock.now())
         .execution_options(synchronize_session=False)
     )

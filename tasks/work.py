@@ -25,7 +25,7 @@ from common.errors import (
     UnusableFile,
 )
 from records import process
-from records.db import unit_of_work
+from records.db import among, unit_of_work
 from records.process import Busy, ProcessRun
 
 
@@ -148,7 +148,7 @@ def batch(run_ids: Sequence[UUID]) -> Iterator[list[ProcessRun]]:
 def in_order(run_ids: Sequence[UUID]) -> list[ProcessRun]:
     """The runs of a batch in its order: tasks are given ids, and no rows that Prefect would keep."""
     with unit_of_work() as session:
-        found = session.scalars(sa.select(ProcessRun).where(ProcessRun.id.in_(run_ids)))
+        found = session.scalars(sa.select(ProcessRun).where(ProcessRun.id == among(run_ids)))
         by_id = {run.id: run for run in found}
     return [by_id[run_id] for run_id in run_ids]
 
