@@ -25,12 +25,12 @@ _KEYS = sa.text(
 _ANSWERS = sa.text(
     """UPDATE completion_calls SET answer = NULL WHERE id IN (
            SELECT id FROM completion_calls WHERE answer IS NOT NULL AND sent_at < :before
-           ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)"""
+           ORDER BY sent_at LIMIT :most FOR UPDATE SKIP LOCKED)"""
 )
 _CHECKS = sa.text(
     """UPDATE credential_checks SET answer = NULL WHERE id IN (
            SELECT id FROM credential_checks WHERE answer IS NOT NULL AND answered_at < :before
-           ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)"""
+           ORDER BY answered_at LIMIT :most FOR UPDATE SKIP LOCKED)"""
 )
 
 

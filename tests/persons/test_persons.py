@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from common import clock
 from jembatan.cli import app
-from records import audit, breach, process, program, retention
+from records import audit, breach, process, program, retention, timeline
 from records import client as clients
 from records import person as persons
 from records.db import unit_of_work
@@ -290,7 +290,9 @@ def test_what_is_kept_for_a_time_goes_when_it_is_over(room: ClassRoom) -> None:
 
     def count() -> tuple[int, ...]:
         with unit_of_work() as session:
+            session.execute(sa.text("SET LOCAL enable_seqscan = off"))  # so small a table is read as a whole
             retention.forget_old(session)
+            session.execute(sa.text("SELECT pg_stat_force_next_flush()"))  # else it is told a second late
             return tuple(
                 session.execute(sa.text(f"SELECT count(*) FROM {what}")).scalar_one()
                 for what in ("idempotency_keys", "completion_calls WHERE answer IS NOT NULL")
@@ -301,3 +303,20 @@ def test_what_is_kept_for_a_time_goes_when_it_is_over(room: ClassRoom) -> None:
         session.execute(sa.text("UPDATE idempotency_keys SET created_at = created_at - interval '401 days'"))
         session.execute(sa.text("UPDATE completion_calls SET sent_at = sent_at - interval '1826 days'"))
     assert count() == (0, 0)
+    with unit_of_work() as session:
+        used = set(
+            session.scalars(sa.text("SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_scan > 0"))
+        )
+    assert used >= {"completion_calls_answered", "idempotency_keys_age"}
+
+
+def test_a_certificate_number_is_found_without_reading_all_of_them(database: str) -> None:
+    with unit_of_work() as session:
+        session.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        assert timeline.find(session, "CERT-2024-000000") is None
+        session.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+    with unit_of_work() as session:
+        used = set(
+            session.scalars(sa.text("SELECT indexrelname FROM pg_stat_user_indexes WHERE idx_scan > 0"))
+        )
+    assert used >= {"completions_certificate", "credentials_certificate"}
