@@ -84,7 +84,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Files and long texts are no names; some are made anew in each process, and would differ between them."""
+    """Files and long texts are no names: some are made anew in each process, and differ between them."""
     return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 80) else None
 
 
