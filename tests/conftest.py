@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _TOP = "TESTS_OF"  # names the process that pytest was started as, and a folder for all that it starts
 _WHAT_TAKES_LONGEST = (  # more than half a minute each
     "stack/test_stack.py",
-    "api/test_openapi_tried.py",
     "reconciliation/test_process.py",
     "api/test_relay.py",
     "siplatih/test_programs.py",
