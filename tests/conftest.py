@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg
 import pytest
 import shared_prefect
@@ -61,6 +62,9 @@ os.environ["DO_NOT_TRACK"] = "1"
 os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("nobody.pem"))
 os.environ["JEMBATAN_HOME"] = str(_SCRATCH / "home")
 os.environ["JEMBATAN_RETRY_SECONDS"] = "[0.1, 0.1]"
+# How long an example takes says more of the machine's other work than of us.
+hypothesis.settings.register_profile("tests", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
