@@ -1,13 +1,14 @@
 # Everything a newcomer needs; each target sets up what it needs and does nothing twice.
 PYTHON ?= python3
 BIN := .venv/bin
-# Much of a test is waiting: two more than the two cores that the suite is cut for.
-TEST_PROCESSES ?= 4
+# Much of a test is waiting: with `tried` two more than the two cores that the suite is cut for.
+TEST_PROCESSES ?= 3
+TRIED := tests/api/test_openapi_tried.py
 # Compiled files are kept, whatever the environment says: else each of the tests' many processes compiles anew.
 export PYTHONDONTWRITEBYTECODE :=
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
-.PHONY: install demo test tests test-slow bench check lock browser
+.PHONY: install demo test tests beside tried test-slow bench check lock browser
 install: .venv/.installed
 
 .venv/.installed: pyproject.toml requirements.txt
@@ -29,10 +30,17 @@ check: install
 
 # Side by side: the types take one core nearly a minute where mypy has no cache, and the tests' start the other.
 test: install
-	@$(MAKE) --no-print-directory --jobs 2 check tests
+	@$(MAKE) --no-print-directory --jobs 3 beside tests
+
+beside: install
+	@$(MAKE) --no-print-directory --output-sync check tried
 
 tests: install
-	$(BIN)/python -m pytest -m "not slow" --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not slow" --ignore $(TRIED) --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+
+# By itself: its cases are drawn when tests are collected, by each process that collects it.
+tried: install
+	$(BIN)/python -m pytest -m "not slow" $(TRIED)
 
 test-slow: install
 	$(BIN)/python -m pytest -m slow

@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.config import JsonDict
 
-from records.enrolment_rows import MOMENT, MOST
+from common import clock
+from records.enrolment_rows import MOST
 
 EnrolmentState = Literal["enrolled", "completed", "withdrawn"]
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0][^\x00-\x1f\x7f-\x9f]*$"  # not only blanks
@@ -45,7 +46,7 @@ class EnrolmentTold(BaseModel):
         description="The code under which the program is, or will be, registered", examples=["LPK-2024-001"]
     )
     state: EnrolmentState = Field(description="What it is since then")
-    occurred_at: Annotated[str, StringConstraints(pattern=f"^{MOMENT}$")] = Field(
+    occurred_at: Annotated[str, StringConstraints(pattern=f"^{clock.MOMENT}$")] = Field(
         description="When it happened, with its offset; not in the future",
         examples=["2024-01-12T09:00:00+07:00"],
         json_schema_extra={"format": "date-time"},

@@ -36,12 +36,7 @@ PersonId = Annotated[
 ]
 Nik = Annotated[str, StringConstraints(pattern=r"^[0-9]{16}$")]
 
-Moment = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})$"
-    ),
-]
+Moment = Annotated[str, StringConstraints(pattern=f"^{clock.MOMENT}$")]
 
 _ID = "019ab1c2-9b00-7c3e-9d55-0a4b6f1e2d3c"
 _REASON = "Asked for by the person, DPO-31"

@@ -4,6 +4,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 JAKARTA = ZoneInfo("Asia/Jakarta")
+# What a moment may differ from UTC, as a pattern: PostgreSQL knows no more, no place on Earth as much.
+OFFSET = r"(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])"
+MOMENT = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?{OFFSET}"
 
 
 def now() -> datetime:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from common import clock
 from common.money import CURRENCIES, MAX_MINOR, plain
 
 AmountStyle = Literal["plain", "dot-comma", "comma-dot"]
@@ -29,8 +30,7 @@ _DAY = (
     r"|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
 )
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?"
-_OFFSET = r"(Z|[+-](0[0-9]|1[0-5]):[0-5][0-9])"
-ISO_TIME = f"^{_DAY}T{_CLOCK}{_OFFSET}$"
+ISO_TIME = f"^{_DAY}T{_CLOCK}{clock.OFFSET}$"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ _TWO_DECIMALS = re.compile(r"[0-9]{1,17}\.[0-9]{2}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _EPOCH_MILLISECONDS = re.compile(r"[0-9]{12,14}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FARTHEST = timedelta(hours=16)  # from UTC; no database takes more
 _YEARS = range(2000, 2200)  # a time outside is a slip, and some of it no database takes
 LONGEST_WORD = 255
 LONGEST_LINK = 2048
@@ -90,6 +91,8 @@ def moment(value: Any) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
+        return None
+    if abs(at.utcoffset() or timedelta()) >= _FARTHEST:
         return None
     return _within_reason(at if at.tzinfo else at.replace(tzinfo=clock.JAKARTA))
 

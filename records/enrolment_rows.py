@@ -22,8 +22,7 @@ MOST = 50_000
 AHEAD = timedelta(minutes=5)  # by so much another machine's clock may be before ours
 _MEMBER = re.compile(r"[A-Za-z_]{1,40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
-MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})"
-_MOMENT = re.compile(MOMENT)
+_MOMENT = re.compile(clock.MOMENT)
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

@@ -116,6 +116,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"occurred_at": "2024-01-12"}, "occurred_at", "write it as 2026-11-24T09:00:00+07:00"),
     ({"occurred_at": "2024-01-12T09:00:00"}, "occurred_at", "no moment with its offset"),
     ({"occurred_at": "2024-02-30T09:00:00Z"}, "occurred_at", "no moment"),
+    ({"occurred_at": "2024-01-12T09:00:00-17:39"}, "occurred_at", "no moment with its offset"),
     ({"occurred_at": "2099-01-12T09:00:00Z"}, "occurred_at", "it is in the future"),
     ({"occurred_at": "1970-01-12T09:00:00Z"}, "occurred_at", "before the year 2000"),
     ({"payment_id": "4711"}, "payment_id", "it is no id of a payment"),

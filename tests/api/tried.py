@@ -24,7 +24,7 @@ from till import Served, Till, free_port
 from api.app import app
 from api.problem_kinds import MEDIA_TYPE, TYPE
 from common.settings import GATEWAYS, settings
-from jembatan.stack import Stack
+from jembatan.stack import stack
 from providers.signatures import midtrans_notification
 from records import client as clients
 from records import db, process
@@ -192,7 +192,6 @@ def for_a_reason(_: CheckContext, response: Response, case: Case) -> None:
 
 @pytest.fixture(scope="module")
 def world(
-    parts: Stack,
     fresh_database: Callable[[], AbstractContextManager[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
@@ -213,6 +212,7 @@ def world(
         statement = every_class(tmp_path_factory.mktemp("day"))
         headers = {"Authorization": f"Bearer {key.text}"}
         with (
+            stack(sandbox=True) as parts,
             Served(app, port),
             httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as http,
             httpx.Client(base_url=str(parts.sandbox_url), timeout=60) as sandbox,

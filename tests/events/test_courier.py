@@ -470,7 +470,6 @@ def test_a_courier_killed_anywhere_loses_nothing(
 
 @tries(
     max_examples=6,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())

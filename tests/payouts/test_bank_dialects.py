@@ -44,7 +44,7 @@ def letters(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(ROWS.map(bookings), st.sampled_from(FORMATS), st.integers(0, 2**32))
 def test_every_dialect_says_what_was_booked(booked: list[Booked], form: str, seed: int) -> None:
     found = read(in_some_dialect(random.Random(seed), form, booked))

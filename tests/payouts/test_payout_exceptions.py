@@ -320,7 +320,7 @@ def test_open_exceptions_are_what_is_known_to_differ_whatever_came_when(tmp_path
         min_size=1, max_size=4,
     )  # fmt: skip
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(steps_)
     def worked(came: list[tuple[date, Decimal, str, date, int]]) -> None:
         for number, (day, amount, name, first, more) in enumerate(came):

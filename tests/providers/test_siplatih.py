@@ -194,6 +194,13 @@ def test_a_registered_program_has_its_number_and_date(there: Counterpart, regist
     assert NUMBER not in repr(made.evidence) or "evidence" not in repr(made)
 
 
+@pytest.mark.parametrize("date", ["2024-01-10T10:00:00-17:39", "0024-01-10T10:00:00Z", "yesterday"])
+def test_a_date_that_no_database_takes_is_no_date(there: Counterpart, register: Siplatih, date: str) -> None:
+    there.says(201, YES | {"data": DATA | {"registration_date": date}})
+    made = register.register_program(PROGRAM)
+    assert (made.siplatih_program_id, made.registered_at) == (NUMBER, None)
+
+
 def test_the_same_program_has_the_same_idempotency_key_and_another_has_another(
     there: Counterpart, register: Siplatih
 ) -> None:

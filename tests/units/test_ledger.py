@@ -40,7 +40,7 @@ def test_states_never_lead_back() -> None:
             assert RANK.get(target, 9) > RANK.get(state, 9) or (target in ("unknown",) and state == "created")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(moves=st.lists(st.sampled_from(sorted(PAYMENT_STATUSES)), max_size=8))
 def test_any_order_of_news_ends_in_a_state_that_the_rules_allow(
     database: str, tmp_path: Path, moves: list[str]
@@ -178,7 +178,7 @@ def test_refunds_join_their_payments_and_never_exceed_them(database: str, tmp_pa
     assert take(tmp_path, row, head=head, kind=ledger.REFUNDS).unchanged == 1
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     amount=st.one_of(st.integers(1, 10**18), st.integers(10**12 - 200, 10**12 + 200)),
     percent=st.decimals(0, 100, places=4),
