@@ -1,4 +1,4 @@
-"""Certificate numbers are found, and answers that have been kept long enough, without reading all there is."""
+"""Certificate numbers, and answers that were kept long enough, are found without reading all there is."""
 
 from alembic import op
 
