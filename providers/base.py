@@ -51,6 +51,7 @@ class Capabilities:
     needs_phone: bool = False
     leave_alone_for: int = 0
     says_expired: bool = True  # it has a word of its own for a charge whose time is over
+    repeats_charge: bool = False  # the same call again brings back its first answer and charges nothing
     token_endpoint: bool = False  # it takes a token from us before it notifies
 
 
