@@ -136,6 +136,11 @@ class ChargeStatus:
     raw: bytes = field(default=b"", repr=False)
 
 
+def in_words(word: str, state: str) -> str:
+    """What a gateway says, for people who read a payment's history: a bare number (SNAP's) means nothing."""
+    return f"{word} ({state})" if word.isdigit() else word
+
+
 @dataclass(frozen=True)
 class RefundOrder:
     """Money to give back. refund_key: our derived key, the same for every retry; amount_minor of this refund.

@@ -137,7 +137,7 @@ def test_a_lost_answer_is_unknown_and_heals_without_a_second_charge(
 
 
 def test_a_number_that_is_spent_without_a_charge_is_replaced(till: Till) -> None:
-    """The gateway took the call's number and failed before the charge: the same number is refused for ever."""
+    """The gateway took the call's number and failed before the charge: it refuses that number for ever."""
     till.quiet("linkaja")
     spent = row(till.create("linkaja")["reference"]).external_id
     body = order("linkaja")

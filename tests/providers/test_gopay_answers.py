@@ -195,7 +195,8 @@ def test_a_charge_that_is_not_there_is_not_found(there: Counterpart, gopay: GoPa
     ("status", "body"),
     [
         (200, {"status_code": "500"}), (200, {"status_code": "900"}), (503, {"status_code": "503"}),
-        (500, {"status_code": "404"}), (200, {"status_code": "200"}), (200, b"<html>"), (502, b"<html>"), (200, LOST), (200, BROKEN),
+        (500, {"status_code": "404"}), (200, {"status_code": "200"}), (200, b"<html>"), (502, b"<html>"),
+        (200, LOST), (200, BROKEN),
     ],
 )  # fmt: skip
 def test_a_status_that_did_not_come_is_asked_again(
