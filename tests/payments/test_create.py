@@ -8,7 +8,6 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-import sqlalchemy as sa
 from till import EMAIL, Till, due_now, order, row, wait_until
 
 from common.settings import GATEWAYS
@@ -144,7 +143,7 @@ def test_a_number_that_is_spent_without_a_charge_is_replaced(till: Till) -> None
     till.fail("linkaja", "charge", "500")
     assert till.post(body).json()["status"] == "unknown"
     with unit_of_work() as session:
-        session.scalars(sa.select(Payment).filter_by(reference=body["reference"])).one().external_id = spent
+        session.get_one(Payment, row(body["reference"]).id).external_id = spent
 
     def healed() -> bool:
         return bool(till.post(body).json()["actions"])
