@@ -11,7 +11,9 @@ _APP_SCHEME = re.compile(r"[a-z][a-z0-9.+-]{2,}")
 # taken before, where it names a host.
 _CLOSED_SCHEMES = (
     "javascript", "data", "file", "ftp", "ftps", "blob", "about", "vbscript", "view-source", "mailto", "tel",
-    "sms", "ws", "wss", "ssh", "http", "https",
+    "sms", "ws", "wss", "ssh", "http", "https", "sftp", "tftp", "gopher", "telnet", "ldap", "ldaps", "smb",
+    "nfs", "rtsp", "irc", "news", "nntp", "dict", "imap", "pop", "vnc", "rdp", "magnet", "jar", "filesystem",
+    "res", "resource", "chrome", "content", "intent", "search-ms", "ms-msdt",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from checkout import refunds_told, timetable
 from checkout.gateways import gateway, share
 from common import clock, money
 from common.errors import ProviderError
-from providers.base import ChargeStatus
+from providers.base import ChargeStatus, in_words
 from records import charge, payment
 from records.db import unit_of_work
 from records.payment import ENDS_UNPAID, NOT_FINAL, PAID, Payment
@@ -163,8 +163,8 @@ def _note_difference(session: Session, found: Payment, said: ChargeStatus, cause
     if said.currency not in (None, found.currency):
         theirs += f" in {said.currency}"
     note = (
-        f"The gateway says {said.word} for {theirs}, and we asked for {money.rupiah(found.amount_minor)}: "
-        "nothing was moved, a person has to look."
+        f"The gateway says {in_words(said.word, said.state)} for {theirs}, and we asked for "
+        f"{money.rupiah(found.amount_minor)}: nothing was moved, a person has to look."
     )
     before = payment.history(session, found.id)
     if not before or before[-1].note != note:
@@ -174,7 +174,7 @@ def _note_difference(session: Session, found: Payment, said: ChargeStatus, cause
 def _story(said: ChargeStatus, to_status: str) -> str:
     when = f" since {_clock(said.at)}" if said.at else ""
     extra = " Its time is over." if to_status == "expired" and said.state in ENDS_UNPAID - {"expired"} else ""
-    return f"The gateway was asked and says {said.word}{when}.{extra}"
+    return f"The gateway was asked and says {in_words(said.word, said.state)}{when}.{extra}"
 
 
 def _clock(at: datetime) -> str:

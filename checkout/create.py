@@ -5,6 +5,7 @@ the reference and the key of the call stay the same.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -144,11 +145,15 @@ def _charge(opened: Gateway, found: Payment, learner: dict[str, Any], *, was_tri
     """Make the charge; where an earlier try may have made it, ask first. Where the gateway is known to have
     it, the same call again brings back its answer with the learner's link, at gateways that can do that."""
     order = order_of(found, learner)
-    if was_tried and found.status == "unknown":
-        asked = ask.ask(found.id, cause="status", source="create")
-        if asked.said is None or asked.payment.status not in ("unknown", "pending"):
-            return Made(asked.payment)
-        found = asked.payment
+    if was_tried:
+        is_there = True
+        if found.status == "unknown":
+            asked = ask.ask(found.id, cause="status", source="create")
+            if asked.said is None or asked.payment.status not in ("unknown", "pending"):
+                return Made(asked.payment)
+            found, is_there = asked.payment, asked.result != "not_found"
+        if is_there and not opened.capabilities.repeats_charge:
+            return Made(found)  # who does not promise to know the call again could charge again
     try:
         made = opened.create_charge(order)
     except (Rejected, AuthFailed) as error:
@@ -236,7 +241,11 @@ def _unknown(payment_id: UUID, error: ProviderError) -> Payment:
     number, the number is spent and the next try needs another."""
     is_spent = isinstance(error, Ambiguous) and (error.code or "").startswith("409")
     if is_spent:
-        is_spent = ask.ask(payment_id, cause="status", source="create").result == "not_found"
+        asked = ask.ask(payment_id, cause="status", source="create")
+        if asked.may_ask_at is not None and asked.may_ask_at <= clock.now() + charge.ONE_QUESTION_A:
+            time.sleep(charge.ONE_QUESTION_A.total_seconds())  # it was asked right before the call
+            asked = ask.ask(payment_id, cause="status", source="create")
+        is_spent = asked.result == "not_found"
     with unit_of_work() as session:
         moved = payment.apply(
             session,

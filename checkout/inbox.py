@@ -15,7 +15,7 @@ from checkout import ask
 from checkout.ask import Asked
 from checkout.gateways import gateway as open_gateway
 from common import clock, money
-from providers.base import ChargeStatus
+from providers.base import ChargeStatus, in_words
 from records import notification, payment, process, refund, refund_charges
 from records.db import database_url, engine, glance, unit_of_work
 from records.notification import Notification
@@ -122,7 +122,7 @@ def _take(session: Session, one: Notification, now: Payment) -> None:
         cause=CAUSE,
         source=f"notification {one.id}",
         effective_at=one.at or one.received_at,
-        note=f"The gateway told us: {one.word}.",
+        note=f"The gateway told us: {in_words(one.word, one.claimed)}.",
     )
     said = f"moved to {to_status}" if moved else f"changed nothing: the payment was {now.status} already"
     notification.worked(one, now.id, said)
@@ -150,7 +150,8 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
             cause=CAUSE,
             source=f"notification {one.id}",
             effective_at=one.at or one.received_at,
-            note=f"The gateway told us {one.word} and now says {asked.said.word}: taken back after payment.",
+            note=f"The gateway told us {in_words(one.word, one.claimed)} and now says "
+            f"{in_words(asked.said.word, asked.said.state)}: taken back after payment.",
             is_confirmed=True,
         )
         notification.worked(one, now.id, "moved to reversed")
@@ -167,7 +168,8 @@ def _close(session: Session, one: Notification, now: Payment, asked: Asked) -> N
 
 
 def _remark_unconfirmed(session: Session, one: Notification, now: Payment, said: ChargeStatus) -> None:
-    note = f"A notification claims {one.word}; asked, the gateway says {said.word}. Nothing moved."
+    claims, says = in_words(one.word, one.claimed), in_words(said.word, said.state)
+    note = f"A notification claims {claims}; asked, the gateway says {says}. Nothing moved."
     payment.remark(session, now.id, note, cause=CAUSE, source=f"notification {one.id}")
 
 

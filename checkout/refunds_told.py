@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from checkout import timetable
 from common import clock, money
-from providers.base import ChargeStatus, RefundStatus
+from providers.base import ChargeStatus, RefundStatus, in_words
 from records import foreign_refund, process, refund, refund_charges
 from records import payment as payments
 from records.payment import PAID, Payment
@@ -35,7 +35,7 @@ def settle(session: Session, payment: Payment, said: ChargeStatus, *, cause: str
             cause=cause,
             source=source,
             effective_at=said.at or clock.now(),
-            note=f"The gateway was asked and says {said.word}: it was paid.",
+            note=f"The gateway was asked and says {in_words(said.word, said.state)}: it was paid.",
             evidence=said.raw,
             is_confirmed=True,
         )
@@ -53,7 +53,7 @@ def settle(session: Session, payment: Payment, said: ChargeStatus, *, cause: str
         cause=cause,
         source=source,
         effective_at=said.at or clock.now(),
-        note=f"The gateway was asked and says {said.word}.",
+        note=f"The gateway was asked and says {in_words(said.word, said.state)}.",
         evidence=said.raw,
         is_confirmed=True,
     )

@@ -262,10 +262,13 @@ class Settings(BaseSettings):
             snap = self.gateway(name)
             if not isinstance(snap, Snap):
                 continue
-            snap.client_id = snap.client_id or f"{SANDBOX_MARK}{name}"
+            is_elsewhere = bool(snap.client_id)  # at an aggregator's own test environment
+            if not is_elsewhere:
+                snap.client_id = f"{SANDBOX_MARK}{name}"
+                snap.merchant_id = snap.merchant_id or f"{SANDBOX_MARK}merchant"
             snap.partner_id = snap.partner_id or snap.client_id
-            snap.merchant_id = snap.merchant_id or f"{SANDBOX_MARK}merchant"
-            snap.channel_id = snap.channel_id or "95221"
+            if not (is_elsewhere and snap.profile == "nicepay"):  # which makes it of the client id
+                snap.channel_id = snap.channel_id or "95221"
             if not snap.client_secret.get_secret_value():
                 snap.client_secret = SecretStr(f"{SANDBOX_MARK}{name}-secret")
             if not snap.private_key.get_secret_value():

@@ -51,6 +51,7 @@ class Capabilities:
     needs_phone: bool = False
     leave_alone_for: int = 0
     says_expired: bool = True  # it has a word of its own for a charge whose time is over
+    repeats_charge: bool = False  # the same call again brings back its first answer and charges nothing
     token_endpoint: bool = False  # it takes a token from us before it notifies
 
 
@@ -133,6 +134,11 @@ class ChargeStatus:
     refunded_minor: int | None = None
     refunds: "tuple[RefundStatus, ...] | None" = None
     raw: bytes = field(default=b"", repr=False)
+
+
+def in_words(word: str, state: str) -> str:
+    """What a gateway says, for people who read a payment's history: a bare number (SNAP's) means nothing."""
+    return f"{word} ({state})" if word.isdigit() else word
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class GoPay:
             refund=True,
             partial_refund=True,
             refund_days=self._config.refund_days,
+            repeats_charge=True,
         )
 
     def create_charge(self, order: ChargeOrder) -> Charge:

@@ -8,7 +8,7 @@ from typing import Any
 
 from common import clock, money
 
-_TWO_DECIMALS = re.compile(r"[0-9]{1,17}\.[0-9]{2}")
+_TWO_DECIMALS = re.compile(r"(?:0|[1-9][0-9]{0,16})\.[0-9]{2}")
 _WHOLE = re.compile(r"[0-9]{1,9}")
 _EPOCH_MILLISECONDS = re.compile(r"[0-9]{12,14}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -79,7 +79,8 @@ def minor(value: Any) -> int | None:
 
 
 def exact_minor(value: Any) -> int | None:
-    """Minor units of an amount that is a text with exactly two decimals, `"10000.00"`; None for any other."""
+    """Minor units of an amount that is a text with exactly two decimals, `"10000.00"`; None for any other,
+    `"010000.00"` too."""
     return minor(value) if isinstance(value, str) and _TWO_DECIMALS.fullmatch(value) else None
 
 

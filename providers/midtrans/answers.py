@@ -51,7 +51,7 @@ def status(answer: Answer, reference: str) -> ChargeStatus:
     return ChargeStatus(
         reference,
         state,
-        answer.word,
+        _with_fraud(answer),
         at=wib(members.get("settlement_time")) or started_at,
         amount_minor=reading.minor(members.get("gross_amount")),
         currency=reading.word(members.get("currency")),
@@ -71,6 +71,13 @@ def state_of(members: dict[str, Any]) -> ChargeState:
     if state == "paid" and fraud != "accept":
         return "denied" if fraud == "deny" else "pending"
     return state
+
+
+def _with_fraud(answer: Answer) -> str:
+    """The word of a state, and what is thought of it where that decides."""
+    fraud = (reading.word(answer.members.get("fraud_status")) or "accept").lower()
+    is_decided_by_it = STATES.get(answer.word) == "paid" and fraud != "accept"
+    return f"{answer.word}, fraud {fraud}" if is_decided_by_it else answer.word
 
 
 def refund(answer: Answer, order: RefundOrder) -> RefundStatus:

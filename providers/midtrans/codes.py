@@ -84,13 +84,15 @@ def answer_of(operation: str, response: httpx.Response, *, is_read: bool) -> Ans
 
 
 def _error(operation: str, code: str, http_status: int, *, is_read: bool) -> ProviderError:
+    if http_status >= 500:  # whatever the body says: who breaks down may have done it before
+        return _open(operation, "has an error of its own", code, is_read=is_read)
     if code in _REFUSED_KEYS:
         return AuthFailed("gopay", operation, _REFUSED_KEYS[code], code=code)
     refusal = _REFUSALS.get(code) or (_REFUND_REFUSALS.get(code) if operation == "refund" else None)
     if refusal:
         kind = NotNow if operation == "refund" and code == _SHORT else Rejected
         return kind("gopay", operation, refusal, code=code)
-    if code in _OWN_ERRORS or code.startswith("5") or http_status >= 500:
+    if code in _OWN_ERRORS or code.startswith("5"):
         return _open(operation, "has an error of its own", code, is_read=is_read)
     if is_read and code.startswith("4"):
         return Rejected("gopay", operation, "refuses the call", code=code)

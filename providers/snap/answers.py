@@ -14,6 +14,7 @@ from providers.base import (
     RefundOrder,
     RefundState,
     RefundStatus,
+    in_words,
 )
 from providers.snap import codes
 from providers.snap.codes import Answer
@@ -39,7 +40,7 @@ def charge(answer: Answer, order: ChargeOrder, *, is_push: bool) -> Charge:
     return Charge(
         order.reference,
         "pending",
-        answer.code,
+        in_words(answer.code, "pending"),
         gateway_reference=reading.word(answer.members.get("referenceNo")),
         actions=tuple(actions),
         expires_at=order.created_at + PUSH_DIES_AFTER if is_pushed else None,

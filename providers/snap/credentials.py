@@ -43,6 +43,11 @@ class Credentials:
         mine = self._config.merchant_id
         return bool(mine) and named not in (None, "", mine)
 
+    def names_us(self, named: object) -> bool:
+        """Whether a message says outright that it is to us."""
+        is_partner = self._profile.merchant == "partner"
+        return named == (self._config.merchant_id or (self.partner_id if is_partner else None))
+
     @cached_property
     def channel_id(self) -> str:
         default = self._profile.channel_id

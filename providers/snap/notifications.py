@@ -29,8 +29,8 @@ class Notifications:
     def read(self, message: Incoming, is_our_token: Callable[[str], bool]) -> Notification:
         """The claim of a rightly signed message; raises BadNotification.
 
-        Where the signature leaves the body out (NICEPAY), or the message is not of these 15 minutes, the
-        claim has to be confirmed.
+        Where the signature leaves the body out (NICEPAY), where it could be another merchant's as well, or
+        the message is not of these 15 minutes, the claim has to be confirmed.
         """
         signature, timestamp = self._signed(message)
         if not self._fits(message, signature, timestamp, is_our_token):
@@ -40,7 +40,7 @@ class Notifications:
         if members is None:
             raise BadNotification(400, "json")
         is_fresh = abs(message.received_at - sent_at) <= WINDOW
-        return self._claim(members, confirm=self._profile.notifies == "client" or not is_fresh)
+        return self._claim(members, confirm=not (is_fresh and self._is_surely_to_us(members)))
 
     def check_token_request(self, message: Incoming) -> None:
         """Our client id, the aggregator's RSA signature, the right time and grant; raises BadNotification."""
@@ -100,6 +100,17 @@ class Notifications:
                 return signatures.nicepay_notification_fits(
                     signature, mine.provider_keys, mine.client_id, timestamp
                 )
+
+    def _is_surely_to_us(self, members: dict[str, Any]) -> bool:
+        """Whether the signature says so. An aggregator's RSA key signs for all its merchants: there only a
+        message that names us is ours."""
+        match self._profile.notifies:
+            case "token":
+                return True
+            case "call":
+                return self._mine.names_us(members.get("merchantId"))
+            case "client":
+                return False
 
     def _claim(self, members: dict[str, Any], *, confirm: bool) -> Notification:
         reference = reading.word(members.get("originalPartnerReferenceNo"))

@@ -43,6 +43,8 @@ def till(shared_till: Till) -> Till:
         ({"learner": {"id": "1", "phone": "call me"}}, "learner.phone"),
         ({"return_url": "javascript:alert(1)"}, "return_url"),
         ({"return_url": "ftp://platform.example/x"}, "return_url"),
+        ({"return_url": "gopher://platform.example/x"}, "return_url"),
+        ({"return_url": "intent://x#Intent;scheme=https;end"}, "return_url"),
         ({"return_url": "http://platform.example/x"}, "return_url"),
         ({"return_url": "data:text/html,x"}, "return_url"),
         ({"return_url": "https://user@platform.example/"}, "return_url"),

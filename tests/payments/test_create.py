@@ -109,6 +109,7 @@ def test_a_lost_answer_is_unknown_and_heals_without_a_second_charge(
     till.quiet(gateway)
     body = order(gateway)
     till.fail(gateway, "charge", kind)
+    before = till.calls(gateway)["charge"]
     answer = till.post(body)
     lost = answer.json()
     assert (answer.status_code, lost["status"]) == (202, "unknown")
@@ -126,10 +127,31 @@ def test_a_lost_answer_is_unknown_and_heals_without_a_second_charge(
     assert book["charges"] == 1
     if gateway == "gopay":  # its key of the call brings the first answer back, with the learner's link
         assert till.post(body).json()["actions"]
+    elif kind == "reset_after":  # the others promise no such thing: what is there is not sent again
+        assert till.calls(gateway)["charge"] == before + 1
     till.quiet(gateway, "at_once")
     till.act(made, "pay")
     told = till.becomes(made, "paid")
     assert any("Whether the gateway has it" in (event["note"] or "") for event in told["events"])
+
+
+def test_a_number_that_is_spent_without_a_charge_is_replaced(till: Till) -> None:
+    """The gateway took the call's number and failed before the charge: it refuses that number for ever."""
+    till.quiet("linkaja")
+    spent = row(till.create("linkaja")["reference"]).external_id
+    body = order("linkaja")
+    till.fail("linkaja", "charge", "500")
+    assert till.post(body).json()["status"] == "unknown"
+    with unit_of_work() as session:
+        session.get_one(Payment, row(body["reference"]).id).external_id = spent
+
+    def healed() -> bool:
+        return bool(till.post(body).json()["actions"])
+
+    wait_until(healed, "the charge to be made under another number", 20)
+    book = till.book("linkaja", body["reference"])
+    assert book is not None
+    assert book["charges"] == 1
 
 
 @pytest.mark.parametrize("code", ["401", "410"])

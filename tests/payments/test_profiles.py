@@ -45,6 +45,7 @@ def test_a_payment_is_taken_and_told_of(till: Till, choose, gateway: str, profil
     till.act(made, "pay")
     paid = till.becomes(made, "paid")
     assert [event["to_status"] for event in paid["events"]] == ["created", "pending", "paid"]
+    assert gateway == "gopay" or "00 (paid)" in paid["events"][-1]["note"]  # a bare number is no plain word
     assert till.verify(made)["status"] == "paid"
 
 

@@ -15,6 +15,8 @@ from jembatan.stack import Stack
 from providers import http
 from providers.payments import WALLETS, gateway, open_gateway
 from providers.reports.sources import NotThereYet, fetched
+from providers.snap.credentials import Credentials
+from providers.snap.profiles import PROFILES
 
 DAY = date(2026, 11, 24)
 
@@ -154,6 +156,23 @@ def test_production_refuses_sandbox_keys_and_hosts(tmp_path: Path, monkeypatch: 
         with pytest.raises(ValueError, match="production refuses the sandbox"):
             settings()
         monkeypatch.delenv(name)
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("profile", "channel_id"), [("doku", "95221"), ("nicepay", "CLIENT-701"), ("dana", "95221")]
+)
+def test_at_a_real_test_environment_nothing_names_the_sandboxs_merchant(
+    monkeypatch: pytest.MonkeyPatch, profile: str, channel_id: str
+) -> None:
+    monkeypatch.setenv("JEMBATAN_OVO__PROFILE", profile)
+    settings.cache_clear()
+    assert (settings().ovo.merchant_id, settings().ovo.channel_id) == ("sandbox-merchant", "95221")
+    monkeypatch.setenv("JEMBATAN_OVO__CLIENT_ID", "CLIENT-7")
+    settings.cache_clear()
+    config = settings().ovo
+    assert (config.partner_id, config.merchant_id) == ("CLIENT-7", "")
+    assert Credentials("ovo", config, PROFILES[profile]).channel_id == channel_id
     settings.cache_clear()
 
 

@@ -64,7 +64,7 @@ def test_the_query_of_the_registered_address_is_signed() -> None:
         ("150000.00", 15_000_000), ("150000", None), ("150000.0", None), ("150000.000", None), (150000, None),
         (150000.0, None), ("1e5", None), ("", None), (None, None), ("-1.00", None), (" 1.00", None),
         ({}, None),
-        ("１50000.00", None),
+        ("１50000.00", None), ("0150000.00", None), ("00.00", None), ("0.50", 50),
     ],
 )  # fmt: skip
 def test_an_amount_has_exactly_two_decimals_or_is_none(value: Any, minor: int | None) -> None:
@@ -104,6 +104,15 @@ def test_another_merchant_is_noticed(merchant: Any, differs: bool) -> None:
     assert claim("dana", merchantId=merchant).merchant_differs is differs
     mine = "G10007" if merchant == "10007" else merchant
     assert GATEWAYS["gopay"].read_notification(midtrans_message(merchant_id=mine)).merchant_differs is differs
+
+
+@pytest.mark.parametrize("merchant", [..., "", None])
+def test_a_key_that_signs_for_all_merchants_is_believed_only_where_we_are_named(merchant: Any) -> None:
+    """Another merchant's message for the same reference and amount must not pay ours."""
+    for profile in ("faspay", "dana"):
+        assert not claim(profile).confirm
+        assert claim(profile, merchantId=merchant).confirm
+    assert not claim("doku", merchantId=merchant).confirm  # signed with what only we and they have
 
 
 def test_without_a_merchant_of_ours_none_differs() -> None:

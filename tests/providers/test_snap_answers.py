@@ -147,7 +147,7 @@ def test_pages_and_apps_to_open_are_actions(there: Counterpart, dana: Ovo) -> No
     made = dana.create_charge(order())
     assert made.actions == (Action("redirect", page), Action("deeplink", app))
     assert made.expires_at is None
-    assert (made.state, made.word) == ("pending", "2005400")
+    assert (made.state, made.word) == ("pending", "2005400 (pending)")
 
 
 def test_without_a_page_ovo_asks_the_phone_and_the_payer_has_little_time(
