@@ -20,9 +20,11 @@ from api import access, callbacks, payments, problems
 from api.headers import secure
 from api.intake import Intake
 from api.payment_models import Order
+from checkout.create import NotOpened
 from common import clock
 from common.settings import GATEWAYS, settings
 from providers.base import Incoming
+from records import client as clients
 
 # Charges that are worked or wait for their gateway. Well over the share of one gateway
 # (checkout.gateways), whose overflow waits here for two seconds: a wallet that hangs must leave threads for
@@ -31,6 +33,7 @@ AT_ONCE = 160
 LARGEST_ORDER = 16 * 1024  # of those that are taken here; none of ours is larger
 _ORDER_IS_JSON = frozenset({b"application/json", b"application/json; charset=utf-8"})
 _CALLBACKS = {f"{callbacks.router.prefix}/{gateway}": gateway for gateway in GATEWAYS}
+_SCOPE = "payments:write"
 _CREATE = f"{payments.router.prefix}/create"
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -94,7 +97,20 @@ class Front:
 
 
 def _charge(order: Order, shown: list[str], idempotency_key: str | None) -> payments.Created:
-    caller = access.admitted(access.shown_key(shown), "payments:write")
+    """The payment of an order. A key that was read a moment ago is not read again: the statement that opens
+    the payment holds whether it opens the door still, and opens nothing where it does not."""
+    key = access.shown_key(shown)
+    presumed = access.presumed(key, _SCOPE)
+    if presumed is not None:
+        try:
+            access.count(presumed)
+            return payments.created(order, presumed, idempotency_key, key=clients.key_id(key))
+        except NotOpened:
+            pass  # it is no new payment, or the key is not what it was
+        except problems.Problem:
+            access.admitted(key, _SCOPE, is_counted=True)  # else it has no right to know
+            raise
+    caller = access.admitted(key, _SCOPE, is_counted=presumed is not None)
     return payments.created(order, caller, idempotency_key)
 
 

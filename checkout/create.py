@@ -35,6 +35,10 @@ class Refusal(Exception):
         super().__init__(detail)
 
 
+class NotOpened(Exception):
+    """It is no new payment, or the key opens the door no more; nothing was done."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """What a request for a payment says of the charge itself."""
@@ -80,15 +84,16 @@ class Made(NamedTuple):
     history: list[PaymentEvent] | None = None
 
 
-def create(wanted: Wanted) -> Made:
+def create(wanted: Wanted, still_open: dict[str, Any] | None = None) -> Made:
     """The payment that a client asks for: charged now, or as it is where the request was made before.
 
+    still_open: a new payment or none (NotOpened), and only where the key that was shown opens the door still.
     Raises Refusal (`reference-reused`, `idempotency-key-reused`, `reference-taken`, `still-running`,
     `gateway-busy`).
     """
     opened = gateway(wanted.gateway)
     with _share(wanted.gateway):
-        outcome, found = _begun(wanted)
+        outcome, found = _begun(wanted, still_open)
         if outcome == "known":
             return Made(found)
         charged = None
@@ -101,14 +106,15 @@ def create(wanted: Wanted) -> Made:
                     charge.release(session, found.id)
 
 
-def _begun(wanted: Wanted) -> tuple[charge.Outcome, Payment]:
+def _begun(wanted: Wanted, still_open: dict[str, Any] | None) -> tuple[charge.Outcome, Payment]:
     """The payment and what may be done with it. Nearly always it is a new one, which takes one statement."""
     first_after = ask.first_after(wanted.gateway)
-    if wanted.idempotency_key is None:
-        with at_once() as db:
-            made = charge.open_new(db, wanted, first_question_after=first_after)
-        if made is not None:
-            return "new", made
+    with at_once() as db:
+        made = charge.open_new(db, wanted, first_question_after=first_after, still_open=still_open)
+    if made is not None:
+        return "new", made
+    if still_open is not None:
+        raise NotOpened
     with unit_of_work() as session:
         outcome, found = charge.begin(
             session,

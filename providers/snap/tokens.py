@@ -34,7 +34,7 @@ class B2BToken:
         address: str,
         profile: Profile,
         credentials: Credentials,
-        client: httpx.Client,
+        client: http.Client,
         store: TokenStore,
     ) -> None:
         self._gateway = gateway
@@ -59,7 +59,7 @@ class _SignedSession:
     """What Authlib posts its token request with: SNAP's JSON and signature, our client and errors."""
 
     def __init__(
-        self, gateway: str, profile: Profile, credentials: Credentials, client: httpx.Client
+        self, gateway: str, profile: Profile, credentials: Credentials, client: http.Client
     ) -> None:
         self._gateway = gateway
         self._profile = profile
