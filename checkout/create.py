@@ -7,7 +7,7 @@ the reference and the key of the call stay the same.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
@@ -188,7 +188,7 @@ def _record(found: Payment, made: Charge, can: Capabilities) -> Made:
     answer = _Answer(
         gateway_reference=made.gateway_reference,
         actions=[
-            {name: value for name, value in asdict(action).items() if value is not None}
+            {name: value for name, value in vars(action).items() if value is not None}
             for action in made.actions
         ],
         expires_at=expires_at,

@@ -247,7 +247,19 @@ def again_if_safe(call: Callable[[], Answer]) -> Answer:
     Waits only seconds, or as long as the service asks for when that is short; longer waits belong to the
     process, which gives its worker back meanwhile.
     """
-    return _retrying(call)
+    try:
+        return call()  # nearly always all there is
+    except ProviderError as error:
+        if not _is_worth_another_try(error):
+            raise
+        first = [error]
+
+    def again() -> Answer:
+        if first:
+            raise first.pop()  # the first try, for tenacity to count and wait after
+        return call()
+
+    return _retrying(again)
 
 
 def _is_worth_another_try(error: BaseException) -> bool:

@@ -24,6 +24,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 TRUSTED_SECONDS = 0.5  # that long an idle connection is not asked whether it still lives
 SINGLE_AT_ONCE = 16  # connections for statements that stand for themselves
 _WAIT_SECONDS = 30.0  # for one of them, as long as the engine's pool waits
+# To plan a statement of several parts takes longer than to work it; by default its first five are planned.
+_PLAN_ONCE = b"SET plan_cache_mode = force_generic_plan"
 _UPGRADE_LOCK = 0x6A656D62  # any number that nobody else uses: two upgrades at once take turns
 
 
@@ -102,7 +104,7 @@ class _Singles:
         if not self._places.acquire(timeout=_WAIT_SECONDS):
             raise NotReachable("the database is too busy: all connections are in use")
         try:
-            return self._living() or psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+            return self._living() or self._opened()
         except BaseException:
             self._places.release()
             raise
@@ -119,6 +121,11 @@ class _Singles:
         """Close those that lie idle."""
         while self._idle:
             self._idle.pop()[0].close()
+
+    def _opened(self) -> psycopg.Connection:
+        opened = psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+        opened.execute(_PLAN_ONCE)
+        return opened
 
     def _living(self) -> psycopg.Connection | None:
         while True:

@@ -58,9 +58,7 @@ class B2BToken:
 class _SignedSession:
     """What Authlib posts its token request with: SNAP's JSON and signature, our client and errors."""
 
-    def __init__(
-        self, gateway: str, profile: Profile, credentials: Credentials, client: http.Client
-    ) -> None:
+    def __init__(self, gateway: str, profile: Profile, credentials: Credentials, client: http.Client) -> None:
         self._gateway = gateway
         self._profile = profile
         self._credentials = credentials
