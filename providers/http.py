@@ -1,13 +1,11 @@
 """HTTP to the outside: one client per service with explicit time-outs, and its errors in our words."""
 
-import base64
 import json
-import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,13 +15,18 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 from common.errors import Ambiguous, AuthFailed, BadInput, ProviderError, RateLimited, Rejected, Transient
 from common.services import Outside
 from providers.deadline import Deadline, TimedBackend
-from providers.lines import AT_ONCE, IDLE_SECONDS, LONGEST_ANSWER, WAIT_SECONDS, Lines, origin_of
 
 Answer = TypeVar("Answer")
+POOL_SECONDS = 10.0
+# Shorter than the 5 s after which many servers close an idle connection: a call that moves money and meets
+# the closing would have to be asked for, though it never arrived.
+IDLE_SECONDS = 3.0
+# Connections kept for the next call, as many as may be needed at once: httpcore closes each that becomes idle
+# while there are more, used or not, and opening them anew for each call is what a busy moment lacks time for.
+IDLE = 48
+LONGEST_ANSWER = 4 * 1024**2
 _deadline = Deadline()
-_OF_THE_TRANSPORT = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
-_URL = re.compile(r"(https?://[A-Za-z0-9.\-:\[\]]+)(/[A-Za-z0-9._~!$&'()*+,;=:@/?%\-]*)?")
-_HEADER = re.compile(r"[\x20-\x7e\t]*")
+_OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 class _Pace:
@@ -34,7 +37,7 @@ class _Pace:
         self._free_at = 0.0
         self._lock = threading.Lock()
 
-    def __call__(self, _request: httpx.Request | None) -> None:
+    def __call__(self, _request: httpx.Request) -> None:
         with self._lock:
             now = time.monotonic()
             pause = self._free_at - now
@@ -58,38 +61,13 @@ def trusted(ca_bundle: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-class Client(httpx.Client):
-    """A client with lines of its own for `call`."""
-
-    lines: Lines
-
-    def lines_to(self, base: str) -> Lines | None:
-        """Those to that scheme and host; None where the environment has a proxy stand in between."""
-        if base not in self._direct:
-            self._direct[base] = self._transport_for_url(httpx.URL(base)) is self._transport
-        return self.lines if self._direct[base] else None
-
-    @cached_property
-    def _direct(self) -> dict[str, bool]:
-        return {}
-
-    def close(self) -> None:
-        super().close()
-        self.lines.close()
-
-    def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self.lines.close()
-
-
-def client(service: Outside, *, ca_bundle: Path | None = None) -> Client:
+def client(service: Outside, *, ca_bundle: Path | None = None) -> httpx.Client:
     """A client for one service; redirects are not followed (a token must not travel to another host)."""
-    context = trusted(ca_bundle)
-    opened = Client(
-        verify=context,
-        timeout=httpx.Timeout(service.read_timeout, connect=service.connect_timeout, pool=WAIT_SECONDS),
+    opened = httpx.Client(
+        verify=trusted(ca_bundle),
+        timeout=httpx.Timeout(service.read_timeout, connect=service.connect_timeout, pool=POOL_SECONDS),
         limits=httpx.Limits(
-            max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE, keepalive_expiry=IDLE_SECONDS
+            max_connections=64, max_keepalive_connections=IDLE, keepalive_expiry=IDLE_SECONDS
         ),
         follow_redirects=False,
         headers={"Accept": "application/json", "User-Agent": "jembatan"},
@@ -100,7 +78,6 @@ def client(service: Outside, *, ca_bundle: Path | None = None) -> Client:
     for transport in (opened._transport, *opened._mounts.values()):
         if isinstance(transport, httpx.HTTPTransport):
             transport._pool._network_backend = TimedBackend(_deadline)
-    opened.lines = Lines(context, connect=service.connect_timeout, read=service.read_timeout)
     return opened
 
 
@@ -110,7 +87,7 @@ def compact(members: Any) -> bytes:
 
 
 def call(
-    http: Client,
+    http: httpx.Client,
     method: str,
     url: str,
     *,
@@ -120,73 +97,11 @@ def call(
 ) -> httpx.Response:
     """One call with its whole answer, which may come in drips but not for ever: twice the read time-out.
 
-    headers: beside those of the client, none of them twice.
+    headers: beside those of the client, none of them twice. It goes to the client's transport itself: what
+    httpx does above that (rounds of authentication, redirects, cookies) takes a third of a call's time, and
+    none of it is wanted.
     Raises httpx.TransportError, also for an answer that is longer than any of these services gives.
     """
-    if auth is not None:
-        shown = base64.b64encode(":".join(auth).encode()).decode()
-        headers = {**headers, "Authorization": f"Basic {shown}"}
-    for hook in http.event_hooks["request"]:
-        hook(None)
-    base, target = _split(url)
-    lines = http.lines_to(base)
-    if lines is None:
-        return _through_httpx(http, method, url, headers, content)
-    raw = lines.call(origin_of(base), _written(http, method, base, target, headers, content))
-    return _answer(raw.status, raw.headers, raw.body)
-
-
-def _split(url: str) -> tuple[str, str]:
-    """Scheme and host of an address, and what follows; what cannot stand there as it is, is encoded."""
-    plain = _URL.fullmatch(url)
-    if plain is not None:
-        return plain[1], plain[2] or "/"
-    parsed = httpx.URL(url)
-    return f"{parsed.scheme}://{parsed.netloc.decode()}", parsed.raw_path.decode()
-
-
-def _written(
-    http: httpx.Client, method: str, base: str, target: str, headers: Mapping[str, str], content: bytes
-) -> bytes:
-    """A whole request. A header's value that could become another header is refused."""
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {base.partition('://')[2]}"]
-    for name, value in (*http.headers.items(), *headers.items()):
-        if not _HEADER.fullmatch(value):
-            raise httpx.LocalProtocolError(f"the header {name} has characters that no header has")
-        lines.append(f"{name}: {value}")
-    if content or method != "GET":
-        lines.append(f"Content-Length: {len(content)}")
-    return "\r\n".join((*lines, "", "")).encode("ascii") + content
-
-
-def _answer(status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> httpx.Response:
-    """The answer, unpacked where it was packed. Raises httpx.ReadError."""
-    if any(name.lower() == b"content-encoding" for name, _ in headers):
-        packed = httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
-        body = _unpacked(packed)
-    kept = [one for one in headers if one[0].lower() not in _OF_THE_TRANSPORT]
-    return httpx.Response(status, headers=kept, content=body)
-
-
-def _unpacked(response: httpx.Response) -> bytes:
-    body = bytearray()
-    try:
-        for part in response.iter_bytes():
-            body += part
-            if len(body) > LONGEST_ANSWER:
-                raise httpx.ReadError("too long an answer")
-    except httpx.DecodingError:
-        raise httpx.ReadError("an answer that cannot be unpacked") from None
-    finally:
-        response.close()
-    return bytes(body)
-
-
-def _through_httpx(
-    http: httpx.Client, method: str, url: str, headers: Mapping[str, str], content: bytes
-) -> httpx.Response:
-    """Where a proxy stands in between. It goes to the client's transport itself: nothing is wanted of what
-    httpx does above that (rounds of authentication, redirects, cookies)."""
     request = httpx.Request(
         method,
         url,
@@ -194,11 +109,24 @@ def _through_httpx(
         content=content,
         extensions={"timeout": http.timeout.as_dict()},
     )
+    if auth is not None:
+        request = next(httpx.BasicAuth(*auth).auth_flow(request))
+    for hook in http.event_hooks["request"]:
+        hook(request)
+    body = bytearray()
     with _deadline.within(2 * (http.timeout.read or 0)):
         response = http._transport_for_url(request.url).handle_request(request)
-        body = _unpacked(response)
-    kept = [one for one in response.headers.raw if one[0].lower() not in _OF_THE_TRANSPORT]
-    return httpx.Response(response.status_code, headers=kept, content=body)
+        try:
+            for part in response.iter_bytes():
+                body += part
+                if len(body) > LONGEST_ANSWER:
+                    raise httpx.ReadError("too long an answer")
+        except httpx.DecodingError:
+            raise httpx.ReadError("an answer that cannot be unpacked") from None
+        finally:
+            response.close()
+    kept = [(name, value) for name, value in response.headers.items() if name not in _OF_THE_TRANSPORT]
+    return httpx.Response(response.status_code, headers=kept, content=bytes(body))
 
 
 def failed(provider: str, operation: str, error: httpx.TransportError, *, is_read: bool) -> ProviderError:
@@ -247,34 +175,20 @@ def again_if_safe(call: Callable[[], Answer]) -> Answer:
     Waits only seconds, or as long as the service asks for when that is short; longer waits belong to the
     process, which gives its worker back meanwhile.
     """
-    try:
-        return call()  # nearly always all there is
-    except ProviderError as error:
-        if not _is_worth_another_try(error):
-            raise
-        first = [error]
-
-    def again() -> Answer:
-        if first:
-            raise first.pop()  # the first try, for tenacity to count and wait after
-        return call()
-
-    return _retrying(again)
+    retrying = Retrying(
+        stop=stop_after_attempt(3),
+        wait=wait_random_exponential(multiplier=0.3, max=3),
+        retry=retry_if_exception(_is_worth_another_try),
+        reraise=True,
+        before_sleep=None,
+    )
+    return retrying(call)
 
 
 def _is_worth_another_try(error: BaseException) -> bool:
     if isinstance(error, RateLimited):
         return error.retry_after <= 3
     return isinstance(error, Transient)
-
-
-_retrying = Retrying(  # one for all: what it notes of a call is its thread's own
-    stop=stop_after_attempt(3),
-    wait=wait_random_exponential(multiplier=0.3, max=3),
-    retry=retry_if_exception(_is_worth_another_try),
-    reraise=True,
-    before_sleep=None,
-)
 
 
 def _seconds(text: str | None) -> float:

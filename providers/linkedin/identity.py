@@ -27,7 +27,7 @@ class NotProven(Rejected):
     """What came back does not prove who the member is: nothing of it is used."""
 
 
-def member_of(token: str | None, config: LinkedIn, client: http.Client) -> str:
+def member_of(token: str | None, config: LinkedIn, client: httpx.Client) -> str:
     """The member that an ID token names (`sub`, this app's own name of them). Raises NotProven, Transient."""
     if not token:
         raise NotProven(PROVIDER, "sign-in", "gives no proof of who it is")
@@ -63,7 +63,7 @@ def _signed(token: str, keys: Sequence[RSAKey]) -> Token:
     raise refusal
 
 
-def _keys(config: LinkedIn, client: http.Client) -> list[RSAKey]:
+def _keys(config: LinkedIn, client: httpx.Client) -> list[RSAKey]:
     """LinkedIn's keys as they are now; which of them signed is tried, as not every set names its keys."""
     try:
         answer = http.call(client, "GET", config.jwks_url, headers={})

@@ -122,7 +122,7 @@ class Consent:
 class _Session:
     """What Authlib sends its forms with: our client, its time-outs, our errors."""
 
-    def __init__(self, client: http.Client, operation: str) -> None:
+    def __init__(self, client: httpx.Client, operation: str) -> None:
         self._client = client
         self._operation = operation
 

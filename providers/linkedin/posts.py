@@ -38,7 +38,7 @@ class Share:
 class Member:
     """A member who has allowed us to post; one access token."""
 
-    def __init__(self, config: LinkedIn, client: http.Client, sub: str, access_token: str) -> None:
+    def __init__(self, config: LinkedIn, client: httpx.Client, sub: str, access_token: str) -> None:
         self._config = config
         self._http = client
         self._urn = f"urn:li:person:{sub}"

@@ -28,7 +28,7 @@ _OF_A_TOKEN = frozenset(map(chr, range(0x21, 0x7F)))
 class AccessToken:
     """One sender's token, kept in a store until a little before its end."""
 
-    def __init__(self, config: Section, client: http.Client, store: TokenStore) -> None:
+    def __init__(self, config: Section, client: httpx.Client, store: TokenStore) -> None:
         self._config = config
         self._session = _FormSession(client)
         self._store = store
@@ -66,7 +66,7 @@ def bearer(kept: str) -> str:
 class _FormSession:
     """What Authlib posts its token request with: a form, our client and our errors."""
 
-    def __init__(self, client: http.Client) -> None:
+    def __init__(self, client: httpx.Client) -> None:
         self._client = client
 
     def post(self, url: str, *, data: dict[str, str], auth: Any, headers: dict[str, str]) -> httpx.Response:

@@ -34,7 +34,7 @@ class B2BToken:
         address: str,
         profile: Profile,
         credentials: Credentials,
-        client: http.Client,
+        client: httpx.Client,
         store: TokenStore,
     ) -> None:
         self._gateway = gateway
@@ -58,7 +58,9 @@ class B2BToken:
 class _SignedSession:
     """What Authlib posts its token request with: SNAP's JSON and signature, our client and errors."""
 
-    def __init__(self, gateway: str, profile: Profile, credentials: Credentials, client: http.Client) -> None:
+    def __init__(
+        self, gateway: str, profile: Profile, credentials: Credentials, client: httpx.Client
+    ) -> None:
         self._gateway = gateway
         self._profile = profile
         self._credentials = credentials
