@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.payments import messages
 from benchmarks.payments.stage import Cores, Stage, UnderWay, check, put_into_ledger, stage
 from checkout import gateways
 from checkout.sweep import Swept, sweep
@@ -29,15 +30,24 @@ class Round:
         return PAYMENTS / self.seconds
 
 
-def measure(folder: Path, gateway: str, rounds: int) -> list[Round]:
-    """Each round with payments of its own. Raises WrongAnswer."""
-    batches = [
-        [UnderWay(gateway, f"S-{batch}-{number}", is_paid=number % 2 == 0) for number in range(PAYMENTS)]
-        for batch in range(rounds)
-    ]
-    with stage(folder, api=False, at_sandbox=[one for batch in batches for one in batch]) as on:
+def measure(folder: Path, rounds: int) -> dict[str, list[Round]]:
+    """Rounds of each gateway, each with payments of its own, all on one stage. Raises WrongAnswer."""
+    batches = {
+        gateway: [
+            [
+                UnderWay(gateway, f"S-{gateway}-{batch}-{number}", is_paid=number % 2 == 0)
+                for number in range(PAYMENTS)
+            ]
+            for batch in range(rounds)
+        ]
+        for gateway in messages.GATEWAYS
+    }
+    everything = [one for some in batches.values() for batch in some for one in batch]
+    with stage(folder, api=False, at_sandbox=everything) as on:
         try:
-            return [_round(on, gateway, batch) for batch in batches]
+            return {
+                gateway: [_round(on, gateway, batch) for batch in some] for gateway, some in batches.items()
+            }
         finally:
             gateways.close_all()
             db.engine(on.database_url).dispose()
