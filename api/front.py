@@ -100,11 +100,12 @@ def _charge(order: Order, shown: list[str], idempotency_key: str | None) -> paym
     """The payment of an order. A key that was read a moment ago is not read again: the statement that opens
     the payment holds whether it opens the door still, and opens nothing where it does not."""
     key = access.shown_key(shown)
-    presumed = access.presumed(key, _SCOPE)
+    # An idempotency key is used up with its payment or not at all, which takes a transaction.
+    presumed = access.presumed(key, _SCOPE) if idempotency_key is None else None
     if presumed is not None:
         try:
             access.count(presumed)
-            return payments.created(order, presumed, idempotency_key, key=clients.key_id(key))
+            return payments.created(order, presumed, None, key=clients.key_id(key))
         except NotOpened:
             pass  # it is no new payment, or the key is not what it was
         except problems.Problem:

@@ -109,10 +109,11 @@ def create(wanted: Wanted, still_open: dict[str, Any] | None = None) -> Made:
 def _begun(wanted: Wanted, still_open: dict[str, Any] | None) -> tuple[charge.Outcome, Payment]:
     """The payment and what may be done with it. Nearly always it is a new one, which takes one statement."""
     first_after = ask.first_after(wanted.gateway)
-    with at_once() as db:
-        made = charge.open_new(db, wanted, first_question_after=first_after, still_open=still_open)
-    if made is not None:
-        return "new", made
+    if wanted.idempotency_key is None:
+        with at_once() as db:
+            made = charge.open_new(db, wanted, first_question_after=first_after, still_open=still_open)
+        if made is not None:
+            return "new", made
     if still_open is not None:
         raise NotOpened
     with unit_of_work() as session:

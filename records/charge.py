@@ -2,9 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -59,9 +58,8 @@ class Wanted:
 
 
 # A payer waits for this: plain SQL, as the mapper takes longer to write it than the database to work it.
-# Held first, where asked for: that the caller's key opens the door still, that its idempotency key is new.
 _OPEN = """
-    WITH entitled AS ({entitled}), named AS ({named}),
+    WITH entitled AS ({entitled}),
     made AS (
         INSERT INTO payments (reference, gateway, amount_minor, currency, status, created_at, client_id,
             learner_id, learner, program_code, description, return_url, fingerprint, external_id,
@@ -69,7 +67,7 @@ _OPEN = """
         SELECT %(reference)s, %(gateway)s, %(amount_minor)s, %(currency)s, 'created', %(created_at)s,
             %(client_id)s, %(learner_id)s, %(learner)s, %(program_code)s, %(description)s, %(return_url)s,
             %(fingerprint)s, next_external_id(), %(expires_at)s, %(busy_by)s, %(busy_until)s,
-            %(next_status_at)s FROM entitled, named
+            %(next_status_at)s FROM entitled
         ON CONFLICT (reference) DO NOTHING RETURNING id, external_id, reference, gateway, status),
     told AS (
         INSERT INTO payment_events (payment_id, cause, source, to_status, note)
@@ -79,16 +77,7 @@ _OPEN = """
         WHERE notifications.gateway = made.gateway AND notifications.reference = made.reference
             AND notifications.state = 'quarantined' AND notifications.reason = %(unknown_order)s)
     SELECT id, external_id FROM made"""
-_NAMED = """
-    INSERT INTO idempotency_keys (client_id, key, fingerprint)
-    SELECT %(client_id)s, %(idempotency_key)s, %(fingerprint)s FROM entitled
-    ON CONFLICT DO NOTHING RETURNING key"""
-
-
-@cache
-def _open(is_held: bool, is_named: bool) -> bytes:
-    entitled = STILL_OPEN if is_held else "SELECT"
-    return _OPEN.format(entitled=entitled, named=_NAMED if is_named else "SELECT").encode()
+_OPEN_FREELY, _OPEN_IF_STILL = (_OPEN.format(entitled=one).encode() for one in ("SELECT", STILL_OPEN))
 
 
 def open_new(
@@ -98,8 +87,8 @@ def open_new(
     first_question_after: timedelta,
     still_open: dict[str, Any] | None = None,
 ) -> Payment | None:
-    """Open the payment in one statement, marked as the caller's to charge; None where the reference or the
-    idempotency key is used, or the key of the API opens the door no more (`records.client.still_open`).
+    """Open the payment in one statement, marked as the caller's to charge; None where the reference is used,
+    or the key of the API opens the door no more (`records.client.still_open`).
 
     What the gateway told us of it before we had it is worked again.
     """
@@ -124,10 +113,9 @@ def open_new(
     more = {
         "learner": seal_json(wanted.learner),
         "unknown_order": notification.UNKNOWN_ORDER,
-        "idempotency_key": wanted.idempotency_key,
         **(still_open or {}),
     }
-    statement = _open(still_open is not None, wanted.idempotency_key is not None)
+    statement = _OPEN_FREELY if still_open is None else _OPEN_IF_STILL
     made = db.execute(statement, columns | more, prepare=True).fetchone()
     if made is None:
         return None
@@ -148,8 +136,7 @@ def begin(
     """
     if wanted.idempotency_key is not None and not _is_same_key(session, wanted):
         return "key_reused", None
-    unnamed = replace(wanted, idempotency_key=None)  # it is the key's own request by now
-    made = open_new(driver(session), unnamed, first_question_after=first_question_after)
+    made = open_new(driver(session), wanted, first_question_after=first_question_after)
     if made is not None:
         return "new", made
     found = session.scalars(
