@@ -97,11 +97,17 @@ def taken_in_verdicts(by_gateway: Mapping[str, Sequence[intake.Round]]) -> Itera
 
 def swept(by_gateway: Mapping[str, Sequence[sweep.Round]]) -> Table:
     """Each sweep."""
-    table = _table(f"Sweep of {sweep.PAYMENTS:,} open payments", "form", "s", "calls a second", "other work")
+    table = _table(
+        f"Sweep of {sweep.PAYMENTS:,} open payments", "form", "asked", "s", "calls a second", "other work"
+    )
     for gateway, rounds in by_gateway.items():
         for one in rounds:
             table.add_row(
-                messages.FORMS[gateway], f"{one.seconds:.1f}", f"{one.per_second:.0f}", f"{one.others:.1f}"
+                messages.FORMS[gateway],
+                f"{one.asked:,}",
+                f"{one.seconds:.1f}",
+                f"{one.per_second:.0f}",
+                f"{one.others:.1f}",
             )
         table.add_section()
     return table
