@@ -5,7 +5,6 @@ done for one of these. What is plainly in order is worked here. Everything else 
 every fault gets its words, and there the documentation is made.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from api import access, callbacks, payments, problems
 from api.headers import secure
 from api.intake import Intake
 from api.payment_models import Order
+from api.turns import Turns
 from checkout.create import NotOpened
 from common import clock
 from common.settings import GATEWAYS, settings
@@ -45,7 +45,7 @@ class Front:
     def __init__(self, app: ASGIApp, intake: Callable[[], Intake]) -> None:
         self.app = app
         self._intake = intake
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="charge")
+        self._turns = Turns(ThreadPoolExecutor(AT_ONCE, thread_name_prefix="charge"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the request where it is one of the two, and let all others through."""
@@ -87,7 +87,7 @@ class Front:
             await self.app(scope, _again(came, receive), send)
             return
         try:
-            made = await asyncio.get_running_loop().run_in_executor(self._threads, partial(_charge, *asked))
+            made = await self._turns.work(partial(_charge, *asked))
         except problems.EXPECTED as error:
             await problems.answer_to(error, scope["path"])(scope, receive, send)
             return
