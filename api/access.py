@@ -5,6 +5,7 @@
 One `allowed` for each route: each counts as a request of its own.
 """
 
+import hashlib
 import threading
 import time
 from collections import defaultdict, deque
@@ -29,6 +30,11 @@ from records.db import at_once
 _calls: defaultdict[UUID, deque[float]] = defaultdict(deque)
 _counting = threading.Lock()
 _A_MINUTE = 60.0
+# Keys that were read a moment ago, by the hash of their text, with what they opened. Not longer than half of
+# the minute to which the database knows when a key was last used.
+_read_lately: dict[bytes, tuple[float, Caller]] = {}
+_LATELY = 30.0
+_MOST_KEYS = 1024
 
 # The problems with which a route ends that has `allowed`.
 REFUSALS = ("unauthenticated", "missing-scope", "too-many-requests")
@@ -82,16 +88,35 @@ def allowed(scope: str) -> Callable[[str], Caller]:
     return check
 
 
-def admitted(key: str, scope: str) -> Caller:
-    """The client of a key that may do what the scope says; raises a problem where it may not."""
+def admitted(key: str, scope: str, *, is_counted: bool = False) -> Caller:
+    """The client of a key that may do what the scope says; raises a problem where it may not.
+
+    is_counted: this request was counted already.
+    """
     with at_once() as db:  # given back before the route asks for one
         caller = clients.find(db, key)
     if isinstance(caller, str):
         raise _unauthenticated(_REFUSED[caller])
-    _count(caller)
+    if len(_read_lately) >= _MOST_KEYS:
+        _read_lately.clear()
+    _read_lately[_digest(key)] = time.monotonic(), caller
+    if not is_counted:
+        count(caller)
     if not _allows(caller.scopes, scope):
         raise _missing(caller, scope)
     return caller
+
+
+def presumed(key: str, scope: str) -> Caller | None:
+    """Whose key it was when it was last read, if that is not long ago and it opened this: nothing is asked.
+
+    For a statement that holds by itself that the key opens the door still (`records.client.STILL_OPEN`); the
+    request is not counted yet.
+    """
+    found = _read_lately.get(_digest(key))
+    if found is None or time.monotonic() - found[0] > _LATELY or not _allows(found[1].scopes, scope):
+        return None
+    return found[1]
 
 
 def needs_too(caller: Caller, scope: str) -> None:
@@ -109,7 +134,11 @@ def _missing(caller: Caller, scope: str) -> Problem:
 _allows = lru_cache(maxsize=1024)(allows)
 
 
-def _count(caller: Caller) -> None:
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode()).digest()
+
+
+def count(caller: Caller) -> None:
     """One request more of this client; a problem where the last sixty seconds had as many as it may make."""
     calls, now = _calls[caller.client_id], time.monotonic()
     with _counting:

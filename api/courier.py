@@ -25,6 +25,7 @@ from records.sealed import unseal_json
 
 POLL = 2.0  # seconds between two looks when nobody wakes it
 GATHER = 0.2  # looks at most so often: what comes meanwhile is found together
+GATHER_IN_VAIN = 1.0  # the same after a look that found nothing: the news is of clients without an endpoint
 GIVE_UP = 60.0
 LANES = 4  # at a time for one client
 MOST_LANES = 16  # at a time for all
@@ -49,6 +50,7 @@ class Courier:
         self._resting: dict[UUID, float] = {}  # clients whose endpoint is down, and until when nobody tries
         self._troubles: set[object] = set()
         self._give_up_at = self._looked_at = 0.0
+        self._gather = GATHER
 
     def start(self) -> None:
         """Begin to work."""
@@ -75,6 +77,7 @@ class Courier:
             self._give_up_unserved()
         with glance() as session:
             due = platform_events.clients_due(session, LANES)
+        self._gather = GATHER if due else GATHER_IN_VAIN
         with self._lock:
             for client in sorted(due, key=lambda one: (self._lanes[one.id], self._had_a_turn.get(one.id, 0))):
                 for _ in range(self._room(client)):
@@ -120,7 +123,7 @@ class Courier:
         until = time.monotonic() + POLL
         while not (self._stopping.is_set() or self._again.is_set()) and time.monotonic() < until:
             if list(connection.notifies(timeout=_SLICE, stop_after=1)):
-                self._stopping.wait(max(0.0, self._looked_at + GATHER - time.monotonic()))
+                self._stopping.wait(max(0.0, self._looked_at + self._gather - time.monotonic()))
                 list(connection.notifies(timeout=0))  # one look serves all that came with it
                 return
 

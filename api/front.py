@@ -5,7 +5,6 @@ done for one of these. What is plainly in order is worked here. Everything else 
 every fault gets its words, and there the documentation is made.
 """
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,12 @@ from api import access, callbacks, payments, problems
 from api.headers import secure
 from api.intake import Intake
 from api.payment_models import Order
+from api.turns import Turns
+from checkout.create import NotOpened
 from common import clock
 from common.settings import GATEWAYS, settings
 from providers.base import Incoming
+from records import client as clients
 
 # Charges that are worked or wait for their gateway. Well over the share of one gateway
 # (checkout.gateways), whose overflow waits here for two seconds: a wallet that hangs must leave threads for
@@ -31,6 +33,7 @@ AT_ONCE = 160
 LARGEST_ORDER = 16 * 1024  # of those that are taken here; none of ours is larger
 _ORDER_IS_JSON = frozenset({b"application/json", b"application/json; charset=utf-8"})
 _CALLBACKS = {f"{callbacks.router.prefix}/{gateway}": gateway for gateway in GATEWAYS}
+_SCOPE = "payments:write"
 _CREATE = f"{payments.router.prefix}/create"
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -42,7 +45,7 @@ class Front:
     def __init__(self, app: ASGIApp, intake: Callable[[], Intake]) -> None:
         self.app = app
         self._intake = intake
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="charge")
+        self._turns = Turns(ThreadPoolExecutor(AT_ONCE, thread_name_prefix="charge"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take the request where it is one of the two, and let all others through."""
@@ -84,7 +87,7 @@ class Front:
             await self.app(scope, _again(came, receive), send)
             return
         try:
-            made = await asyncio.get_running_loop().run_in_executor(self._threads, partial(_charge, *asked))
+            made = await self._turns.work(partial(_charge, *asked))
         except problems.EXPECTED as error:
             await problems.answer_to(error, scope["path"])(scope, receive, send)
             return
@@ -94,7 +97,21 @@ class Front:
 
 
 def _charge(order: Order, shown: list[str], idempotency_key: str | None) -> payments.Created:
-    caller = access.admitted(access.shown_key(shown), "payments:write")
+    """The payment of an order. A key that was read a moment ago is not read again: the statement that opens
+    the payment holds whether it opens the door still, and opens nothing where it does not."""
+    key = access.shown_key(shown)
+    # An idempotency key is used up with its payment or not at all, which takes a transaction.
+    presumed = access.presumed(key, _SCOPE) if idempotency_key is None else None
+    if presumed is not None:
+        try:
+            access.count(presumed)
+            return payments.created(order, presumed, None, key=clients.key_id(key))
+        except NotOpened:
+            pass  # it is no new payment, or the key is not what it was
+        except problems.Problem:
+            access.admitted(key, _SCOPE, is_counted=True)  # else it has no right to know
+            raise
+    caller = access.admitted(key, _SCOPE, is_counted=presumed is not None)
     return payments.created(order, caller, idempotency_key)
 
 

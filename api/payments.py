@@ -31,7 +31,7 @@ from checkout.create import Refusal, Terms
 from common.money import MINOR_PER_UNIT
 from records import payment
 from records.charge import Wanted
-from records.client import Caller
+from records.client import Caller, still_open
 from records.db import glance, unit_of_work
 from records.payment import Payment, PaymentEvent
 
@@ -109,8 +109,12 @@ class Created(NamedTuple):
     headers: dict[str, str]
 
 
-def created(order: Order, caller: Caller, idempotency_key: str | None) -> Created:
-    """Charge the wallet, or find what was made of the same order before. Raises Problem."""
+def created(order: Order, caller: Caller, idempotency_key: str | None, key: str | None = None) -> Created:
+    """Charge the wallet, or find what was made of the same order before. Raises Problem.
+
+    key: the id of an API key that opened the door to this caller a moment ago. Whether it does still is held
+    where the payment is opened; raises NotOpened, with nothing done, where that opens no new one.
+    """
     amount_minor = order.amount * MINOR_PER_UNIT
     try:
         terms = Terms(order.gateway, amount_minor, order.expires_in, order.learner.phone is not None)
@@ -129,7 +133,8 @@ def created(order: Order, caller: Caller, idempotency_key: str | None) -> Create
                 lives_seconds=seconds,
                 body=order.model_dump_json(exclude_none=True).encode(),
                 idempotency_key=idempotency_key,
-            )
+            ),
+            still_open=None if key is None else still_open(key, caller),
         )
     except Refusal as refusal:
         raise _problem(refusal) from None

@@ -40,7 +40,7 @@ from deployments.names import (
     VERIFY_ON_DEMAND,
 )
 from records import process
-from records.db import database_url, unit_of_work
+from records.db import database_url, glance, unit_of_work
 from records.process import ProcessRun
 
 CHANNEL = "process_runs"
@@ -159,6 +159,9 @@ def hand_over() -> None:
 
     Raises PrefectUnavailable or NotDeployed with the rest left as it is.
     """
+    with glance() as session:
+        if not process.is_any_due(session, clock.now()):  # nearly always
+            return
     trouble: Exception | None = None
     with unit_of_work() as session:
         due = process.claim_due(session, clock.now(), but=BATCHES)

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
@@ -34,6 +34,10 @@ class Refusal(Exception):
         self.field = field
         self.detail = detail
         super().__init__(detail)
+
+
+class NotOpened(Exception):
+    """It is no new payment, or the key opens the door no more; nothing was done."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,16 @@ class Made(NamedTuple):
     history: list[PaymentEvent] | None = None
 
 
-def create(wanted: Wanted) -> Made:
+def create(wanted: Wanted, still_open: dict[str, Any] | None = None) -> Made:
     """The payment that a client asks for: charged now, or as it is where the request was made before.
 
+    still_open: a new payment or none (NotOpened), and only where the key that was shown opens the door still.
     Raises Refusal (`reference-reused`, `idempotency-key-reused`, `reference-taken`, `still-running`,
     `gateway-busy`).
     """
     opened = gateway(wanted.gateway)
     with _share(wanted.gateway):
-        outcome, found = _begun(wanted)
+        outcome, found = _begun(wanted, still_open)
         if outcome == "known":
             return Made(found)
         charged = None
@@ -102,14 +107,16 @@ def create(wanted: Wanted) -> Made:
                     charge.release(session, found.id)
 
 
-def _begun(wanted: Wanted) -> tuple[charge.Outcome, Payment]:
+def _begun(wanted: Wanted, still_open: dict[str, Any] | None) -> tuple[charge.Outcome, Payment]:
     """The payment and what may be done with it. Nearly always it is a new one, which takes one statement."""
     first_after = ask.first_after(wanted.gateway)
     if wanted.idempotency_key is None:
         with at_once() as db:
-            made = charge.open_new(db, wanted, first_question_after=first_after)
+            made = charge.open_new(db, wanted, first_question_after=first_after, still_open=still_open)
         if made is not None:
             return "new", made
+    if still_open is not None:
+        raise NotOpened
     with unit_of_work() as session:
         outcome, found = charge.begin(
             session,
@@ -187,7 +194,7 @@ def _record(found: Payment, made: Charge, can: Capabilities) -> Made:
     answer = _Answer(
         gateway_reference=made.gateway_reference,
         actions=[
-            {name: value for name, value in asdict(action).items() if value is not None}
+            {name: value for name, value in vars(action).items() if value is not None}
             for action in made.actions
         ],
         expires_at=expires_at,

@@ -4,8 +4,9 @@ import json
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ IDLE_SECONDS = 3.0
 IDLE = 48
 LONGEST_ANSWER = 4 * 1024**2
 _deadline = Deadline()
-_OF_THE_TRANSPORT = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_OF_THE_TRANSPORT = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
 
 
 class _Pace:
@@ -102,15 +103,15 @@ def call(
     none of it is wanted.
     Raises httpx.TransportError, also for an answer that is longer than any of these services gives.
     """
+    if auth is not None:
+        headers = {**headers, "Authorization": _basic(*auth)}
     request = httpx.Request(
         method,
-        url,
-        headers=[*http.headers.items(), *headers.items()],
+        _url(url),
+        headers=[*http.headers.raw, *_raw(headers)],
         content=content,
         extensions={"timeout": http.timeout.as_dict()},
     )
-    if auth is not None:
-        request = next(httpx.BasicAuth(*auth).auth_flow(request))
     for hook in http.event_hooks["request"]:
         hook(request)
     body = bytearray()
@@ -125,8 +126,23 @@ def call(
             raise httpx.ReadError("an answer that cannot be unpacked") from None
         finally:
             response.close()
-    kept = [(name, value) for name, value in response.headers.items() if name not in _OF_THE_TRANSPORT]
+    kept = [one for one in response.headers.raw if one[0].lower() not in _OF_THE_TRANSPORT]
     return httpx.Response(response.status_code, headers=kept, content=bytes(body))
+
+
+@lru_cache(maxsize=64)
+def _url(text: str) -> httpx.URL:
+    """Read once: to read an address takes as long as to send the call, and most calls go to the same few."""
+    return httpx.URL(text)
+
+
+@lru_cache(maxsize=16)
+def _basic(name: str, password: str) -> str:
+    return "Basic " + b64encode(f"{name}:{password}".encode()).decode()
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
 
 
 def failed(provider: str, operation: str, error: httpx.TransportError, *, is_read: bool) -> ProviderError:
@@ -175,20 +191,34 @@ def again_if_safe(call: Callable[[], Answer]) -> Answer:
     Waits only seconds, or as long as the service asks for when that is short; longer waits belong to the
     process, which gives its worker back meanwhile.
     """
-    retrying = Retrying(
-        stop=stop_after_attempt(3),
-        wait=wait_random_exponential(multiplier=0.3, max=3),
-        retry=retry_if_exception(_is_worth_another_try),
-        reraise=True,
-        before_sleep=None,
-    )
-    return retrying(call)
+    try:
+        return call()  # nearly always all there is
+    except ProviderError as error:
+        if not _is_worth_another_try(error):
+            raise
+        first = [error]
+
+    def again() -> Answer:
+        if first:
+            raise first.pop()  # the first try, for tenacity to count and wait after
+        return call()
+
+    return _retrying(again)
 
 
 def _is_worth_another_try(error: BaseException) -> bool:
     if isinstance(error, RateLimited):
         return error.retry_after <= 3
     return isinstance(error, Transient)
+
+
+_retrying = Retrying(  # one for all: what it notes of a call is its thread's own
+    stop=stop_after_attempt(3),
+    wait=wait_random_exponential(multiplier=0.3, max=3),
+    retry=retry_if_exception(_is_worth_another_try),
+    reraise=True,
+    before_sleep=None,
+)
 
 
 def _seconds(text: str | None) -> float:

@@ -14,7 +14,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from common import clock
 from records import liveness, notification, payment
-from records.db import Base, driver
+from records.client import STILL_OPEN
+from records.db import Base, driver, read_only
 from records.payment import NOT_FINAL, Payment
 from records.sealed import keyed_hash, seal_json
 
@@ -57,15 +58,16 @@ class Wanted:
 
 
 # A payer waits for this: plain SQL, as the mapper takes longer to write it than the database to work it.
-_OPEN = b"""
-    WITH made AS (
+_OPEN = """
+    WITH entitled AS ({entitled}),
+    made AS (
         INSERT INTO payments (reference, gateway, amount_minor, currency, status, created_at, client_id,
             learner_id, learner, program_code, description, return_url, fingerprint, external_id,
             expires_at, busy_by, busy_until, next_status_at)
-        VALUES (%(reference)s, %(gateway)s, %(amount_minor)s, %(currency)s, 'created', %(created_at)s,
+        SELECT %(reference)s, %(gateway)s, %(amount_minor)s, %(currency)s, 'created', %(created_at)s,
             %(client_id)s, %(learner_id)s, %(learner)s, %(program_code)s, %(description)s, %(return_url)s,
             %(fingerprint)s, next_external_id(), %(expires_at)s, %(busy_by)s, %(busy_until)s,
-            %(next_status_at)s)
+            %(next_status_at)s FROM entitled
         ON CONFLICT (reference) DO NOTHING RETURNING id, external_id, reference, gateway, status),
     told AS (
         INSERT INTO payment_events (payment_id, cause, source, to_status, note)
@@ -75,10 +77,18 @@ _OPEN = b"""
         WHERE notifications.gateway = made.gateway AND notifications.reference = made.reference
             AND notifications.state = 'quarantined' AND notifications.reason = %(unknown_order)s)
     SELECT id, external_id FROM made"""
+_OPEN_FREELY, _OPEN_IF_STILL = (_OPEN.format(entitled=one).encode() for one in ("SELECT", STILL_OPEN))
 
 
-def open_new(db: psycopg.Connection, wanted: Wanted, *, first_question_after: timedelta) -> Payment | None:
-    """Open the payment in one statement, marked as the caller's to charge; None where the reference is used.
+def open_new(
+    db: psycopg.Connection,
+    wanted: Wanted,
+    *,
+    first_question_after: timedelta,
+    still_open: dict[str, Any] | None = None,
+) -> Payment | None:
+    """Open the payment in one statement, marked as the caller's to charge; None where the reference is used,
+    or the key of the API opens the door no more (`records.client.still_open`).
 
     What the gateway told us of it before we had it is worked again.
     """
@@ -100,12 +110,18 @@ def open_new(db: psycopg.Connection, wanted: Wanted, *, first_question_after: ti
         "busy_until": now + _LONGEST_CALL,
         "next_status_at": now + first_question_after,
     }
-    more = {"learner": seal_json(wanted.learner), "unknown_order": notification.UNKNOWN_ORDER}
-    made = db.execute(_OPEN, columns | more, prepare=True).fetchone()
+    more = {
+        "learner": seal_json(wanted.learner),
+        "unknown_order": notification.UNKNOWN_ORDER,
+        **(still_open or {}),
+    }
+    statement = _OPEN_FREELY if still_open is None else _OPEN_IF_STILL
+    made = db.execute(statement, columns | more, prepare=True).fetchone()
     if made is None:
         return None
     id, external_id = made
-    return Payment(id=id, external_id=external_id, status="created", refunded_minor=0, **columns)
+    new = {"id": id, "external_id": external_id, "status": "created", "refunded_minor": 0}
+    return read_only(Payment, columns | new)
 
 
 def begin(

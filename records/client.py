@@ -162,11 +162,28 @@ _FIND = b"""
     SELECT k.hash, k.revoked_at, c.revoked_at, k.expires_at, k.last_used_at, c.id, c.name, c.scopes,
         c.rate_per_minute
     FROM api_keys k JOIN clients c ON c.id = k.client_id WHERE k.id = %s"""
+# For a statement that does something only where a key that was read a moment ago opens the door still.
+STILL_OPEN = """
+    SELECT FROM api_keys k JOIN clients c ON c.id = k.client_id
+    WHERE k.id = %(key_id)s AND k.revoked_at IS NULL AND c.revoked_at IS NULL
+        AND (k.expires_at IS NULL OR k.expires_at > %(key_at)s)
+        AND c.id = %(key_client)s AND c.scopes = %(key_scopes)s AND c.rate_per_minute = %(key_rate)s"""
 # Of many requests at once one writes; the others skip the row that it has locked and do not wait.
 _USED = b"""
     UPDATE api_keys SET last_used_at = %(at)s WHERE id = (
         SELECT id FROM api_keys WHERE id = %(id)s AND (last_used_at IS NULL OR last_used_at <= %(before)s)
         FOR NO KEY UPDATE SKIP LOCKED)"""
+
+
+def still_open(key: str, caller: Caller) -> dict[str, object]:
+    """What STILL_OPEN is asked with: the id of a key, and what it opened when it was read."""
+    return {
+        "key_id": key,
+        "key_at": clock.now(),
+        "key_client": caller.client_id,
+        "key_scopes": list(caller.scopes),
+        "key_rate": caller.rate_per_minute,
+    }
 
 
 def find(db: psycopg.Connection, presented: str) -> Caller | Refusal:

@@ -1,17 +1,18 @@
 """The database: one engine per address, units of work, and bringing the schema up to date."""
 
+import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, configure_mappers
 
 from common.errors import NotReachable
 from common.settings import settings
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 TRUSTED_SECONDS = 0.5  # that long an idle connection is not asked whether it still lives
+SINGLE_AT_ONCE = 16  # connections for statements that stand for themselves
+_WAIT_SECONDS = 30.0  # for one of them, as long as the engine's pool waits
+# To plan a statement of several parts takes longer than to work it; by default its first five are planned.
+_PLAN_ONCE = b"SET plan_cache_mode = force_generic_plan"
 _UPGRADE_LOCK = 0x6A656D62  # any number that nobody else uses: two upgrades at once take turns
 
 
@@ -49,6 +54,7 @@ def engine(url: str) -> sa.Engine:
         hide_parameters=True,  # values of rows stay out of errors, and so out of Prefect's states and logs
     )
     _look_after(made)
+    sa.event.listen(made, "engine_disposed", lambda _: _singles(url).close())
     return made
 
 
@@ -85,28 +91,106 @@ def glance() -> Iterator[Session]:
         yield session
 
 
+class _Singles:
+    """Connections in which each statement stands for itself; the one that was used last goes first."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._idle: list[tuple[psycopg.Connection, float]] = []  # and since when; to add and take is atomic
+        self._places = threading.BoundedSemaphore(SINGLE_AT_ONCE)
+
+    def take(self) -> psycopg.Connection:
+        """One that lives. Raises NotReachable where there is none in time."""
+        if not self._places.acquire(timeout=_WAIT_SECONDS):
+            raise NotReachable("the database is too busy: all connections are in use")
+        try:
+            return self._living() or self._opened()
+        except BaseException:
+            self._places.release()
+            raise
+
+    def give_back(self, used: psycopg.Connection, *, is_sound: bool) -> None:
+        """Keep it for the next statement, or close it where it broke."""
+        if is_sound:
+            self._idle.append((used, time.monotonic()))
+        else:
+            used.close()
+        self._places.release()
+
+    def close(self) -> None:
+        """Close those that lie idle."""
+        while self._idle:
+            self._idle.pop()[0].close()
+
+    def _opened(self) -> psycopg.Connection:
+        opened = psycopg.connect(self._url, autocommit=True, connect_timeout=10)
+        opened.execute(_PLAN_ONCE)
+        return opened
+
+    def _living(self) -> psycopg.Connection | None:
+        while True:
+            try:
+                kept, since = self._idle.pop()
+            except IndexError:
+                return None
+            if time.monotonic() - since < TRUSTED_SECONDS:
+                return kept
+            try:
+                kept.execute(b"")
+                return kept
+            except psycopg.Error:
+                kept.close()
+
+
+@cache
+def _singles(url: str) -> _Singles:
+    return _Singles(url)
+
+
 @contextmanager
 def at_once() -> Iterator[psycopg.Connection]:
-    """A pooled connection as the driver gives it, in which each statement stands for itself.
+    """A connection as the driver gives it, in which each statement stands for itself.
 
-    For the few statements that a payer waits for: the mapper takes longer to word and read one than the
-    database to work it.
+    For the few statements that a payer waits for: the mapper takes longer to word and read one, and its pool
+    to give and take a connection, than the database to work it.
     """
-    kept = engine(database_url()).raw_connection()
-    opened = kept.driver_connection
-    assert isinstance(opened, psycopg.Connection)
+    url = database_url()
+    engine(url)  # whoever disposes of it closes these as well
+    singles = _singles(url)
+    opened = singles.take()
+    is_sound = False
     try:
-        opened.autocommit = True
         yield opened
-        opened.autocommit = False
-    except psycopg.OperationalError as error:
-        kept.invalidate(error)
+        is_sound = True
+    except psycopg.OperationalError:
         raise
     except BaseException:
-        opened.autocommit = False
+        is_sound = not opened.broken
         raise
     finally:
-        kept.close()
+        singles.give_back(opened, is_sound=is_sound)
+
+
+Row = TypeVar("Row", bound=Base)
+
+
+def read_only(model: type[Row], columns: Mapping[str, Any]) -> Row:
+    """What a statement of our own has written or read, in the form of its model: to be read, in no session.
+
+    columns: those that are missing have no value. The mapper's own way to make one takes longer than the
+    database's to write it.
+    """
+    no_values = _no_values(model)
+    made: Any = sa.inspect(model).class_manager.new_instance()
+    made.__dict__.update(no_values)
+    made.__dict__.update(columns)
+    return cast(Row, made)
+
+
+@cache
+def _no_values(model: type[Base]) -> dict[str, None]:
+    configure_mappers()
+    return dict.fromkeys(sa.inspect(model).columns.keys())
 
 
 def among(ids: Collection[UUID]) -> sa.ColumnElement[UUID]:

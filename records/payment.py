@@ -15,7 +15,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from common import clock
 from common.money import MINOR_PER_UNIT
 from records import platform_events
-from records.db import Base
+from records.db import Base, read_only
 from records.sealed import seal
 
 PaymentStatus = Literal[
@@ -220,6 +220,9 @@ _CHARGED = b"""
     UNION ALL SELECT at, cause, source, from_status, to_status, note, id FROM told ORDER BY 7"""
 
 
+_EVENT = ("at", "cause", "source", "from_status", "to_status", "note", "id")
+
+
 def charged(
     db: psycopg.Connection,
     payment: Payment,
@@ -268,8 +271,10 @@ def charged(
     if events:
         for name, value in columns.items():
             set_committed_value(payment, name, value)
-    names = ("at", "cause", "source", "from_status", "to_status", "note", "id")
-    return [PaymentEvent(payment_id=payment.id, **dict(zip(names, one, strict=True))) for one in events]
+    return [
+        read_only(PaymentEvent, {"payment_id": payment.id, **dict(zip(_EVENT, one, strict=True))})
+        for one in events
+    ]
 
 
 def remark(

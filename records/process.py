@@ -158,6 +158,11 @@ def retry(session: Session, run_id: UUID) -> bool:
     return True
 
 
+def is_any_due(session: Session, at: datetime) -> bool:
+    """Whether there may be anything to hand to Prefect: one question instead of one for each process."""
+    return bool(session.scalar(sa.select(sa.exists().where(_is_due(at)))))
+
+
 def claim_due(
     session: Session, at: datetime, limit: int = 20, *, but: Collection[str] = ()
 ) -> list[ProcessRun]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from benchmarks import machine
-from benchmarks.payments import create, intake, messages, report, sweep
+from benchmarks.payments import create, intake, report, sweep
 from benchmarks.payments.stage import WrongAnswer
 from jembatan.stack import database
 
@@ -50,10 +50,10 @@ def _measured(what: str, folder: Path, rounds: int, console: Console) -> Iterabl
         console.print(report.created(made))
         return report.created_verdicts(made)
     if what == "intake":
-        taken = {one: intake.measure(folder / f"{what}-{one}", one, rounds) for one in messages.GATEWAYS}
+        taken = intake.measure(folder / what, rounds)
         console.print(report.taken_in(taken))
         return report.taken_in_verdicts(taken)
-    swept = {one: sweep.measure(folder / f"{what}-{one}", one, rounds) for one in messages.GATEWAYS}
+    swept = sweep.measure(folder / what, rounds)
     console.print(report.swept(swept))
     return report.swept_verdicts(swept)
 

@@ -1,6 +1,7 @@
 """The bare gateway call: the adapter's own `create_charge` from a plain process, no API and no database.
 
-Reads references and arrival times from standard input, and writes the latency of each call.
+Reads references and arrival times from standard input, and writes the latency of each call and by how much it
+came late to the arrival itself.
 """
 
 import json
@@ -29,10 +30,12 @@ def main() -> None:
         list(pool.map(lambda one: _charge(opened, f"WARM-{next(numbers)}", next(numbers)), range(WARM_UP)))
         start = time.perf_counter()
         calls: list[Future[float]] = []
+        late: list[float] = []
         for reference, after in zip(plan["references"], plan["arrivals"], strict=True):
             time.sleep(max(0.0, start + after - time.perf_counter()))
+            late.append(time.perf_counter() - start - after)
             calls.append(pool.submit(_timed, opened, reference, next(numbers), start + after))
-        json.dump([call.result() for call in calls], sys.stdout)
+        json.dump({"latencies": [call.result() for call in calls], "late": late}, sys.stdout)
     opened.close()
 
 

@@ -3,7 +3,7 @@
 What is added is the difference of their percentiles. Each turn has its own arrivals, which know nothing of
 one another; whoever comes while others are served waits, and that counts. A second turn of ours has the
 gateway tell us of each charge at once, as Midtrans does: what the sandbox needs to send, and we to take in,
-is then done by the same cores.
+is then done by the same cores. How late the load makers themselves were is told apart; it is in both sides.
 """
 
 import json
@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from benchmarks.payments.load import ROOT, Answers, Plan, arrivals, percentile, request, send
-from benchmarks.payments.stage import AMOUNT_MINOR, Cores, Stage, check, stage, wait_until
+from benchmarks.payments.stage import AMOUNT_MINOR, Cores, Stage, WrongAnswer, check, stage, wait_until
 
 RATE = 100.0
 TURN = 500  # requests
@@ -32,6 +34,14 @@ class Round:
     ours: list[float] = field(default_factory=list)
     told: list[float] = field(default_factory=list)  # ours, with notifications meanwhile
     cores: list[tuple[float, float]] = field(default_factory=list)
+    bare_late: list[float] = field(default_factory=list)  # what of the latencies is the load maker's own
+    ours_late: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)  # seconds of the API for each charge, of each turn
+
+    @property
+    def processor_ms(self) -> float:
+        """What the API needs of the processor for a charge, of the turns without notifications."""
+        return 1000 * median(self.processor)
 
     def added(self, share: float) -> float:
         """Milliseconds that our API adds at a percentile."""
@@ -70,21 +80,36 @@ def _turn(on: Stage, name: str, result: Round) -> None:
     """The bare calls, then ours without and with notifications, by equal timetables."""
     times = arrivals(RATE, TURN, f"create {name}")
     on.notify("gopay", "never")
-    result.bare += _bare(name, times)
-    result.ours += _created(on, name, times, result)
+    bare = _bare(name, times)
+    result.bare += bare["latencies"]
+    result.bare_late += bare["late"]
+    before = _processor_of_api()
+    answers = _created(on, name, times, result)
+    result.processor.append((_processor_of_api() - before) / TURN)
+    result.ours += answers.latencies
+    result.ours_late += answers.late
     on.notify("gopay", "at_once")
-    result.told += _created(on, f"{name}-TOLD", times, result)
+    result.told += _created(on, f"{name}-TOLD", times, result).latencies
     wait_until(
         lambda: on.scalar("SELECT count(*) FROM notifications WHERE state = 'received'") == 0, "the desk"
     )
 
 
-def _created(on: Stage, name: str, times: list[float], result: Round) -> list[float]:
+def _processor_of_api() -> float:
+    """Seconds of the processor that the API has used so far, with all that works beside its requests."""
+    for process in psutil.Process().children(recursive=True):
+        if "api.app:app" in process.cmdline():
+            spent = process.cpu_times()
+            return spent.user + spent.system
+    raise WrongAnswer("the API does not run")
+
+
+def _created(on: Stage, name: str, times: list[float], result: Round) -> Answers:
     cores = Cores()
     answers = _ours(on, name, times)
     result.cores.append(cores.look())
     check(answers.count(201) == TURN, f"not all of {TURN} were created: {dict(Counter(answers.statuses))}")
-    return answers.latencies
+    return answers
 
 
 def _ours(on: Stage, name: str, times: list[float]) -> Answers:
@@ -97,7 +122,7 @@ def _ours(on: Stage, name: str, times: list[float]) -> Answers:
     return send(Plan(on.api_port, orders, CONNECTIONS, times))
 
 
-def _bare(name: str, times: list[float]) -> list[float]:
+def _bare(name: str, times: list[float]) -> dict[str, list[float]]:
     plan = {"references": [f"BARE-{name}-{one}" for one in range(TURN)], "arrivals": times}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.payments.bare_calls"],
@@ -107,8 +132,8 @@ def _bare(name: str, times: list[float]) -> list[float]:
         check=True,
         cwd=ROOT,
     )
-    latencies: list[float] = json.loads(done.stdout)
-    return latencies
+    said: dict[str, list[float]] = json.loads(done.stdout)
+    return said
 
 
 def order(reference: str) -> dict[str, object]:

@@ -22,9 +22,9 @@ from benchmarks.payments.peer import TABLE
 from benchmarks.payments.stage import Cores, Stage, UnderWay, check, put_into_ledger, stage, wait_until
 from jembatan.stack.addresses import HOST, Ports
 
-MESSAGES = 6_000  # of each measurement, half as many payments
+MESSAGES = 4_000  # of each measurement, half as many payments: each is worked before the next measurement
 RATE = 1_000.0
-OPEN = 10_000
+OPEN = 5_000
 CONNECTIONS = 32
 OPEN_CONNECTIONS = 128
 WARM_UP = 500
@@ -65,28 +65,37 @@ class Round:
         return self.storm.answers.per_second / self.ours.answers.per_second
 
 
-def measure(folder: Path, gateway: str, rounds: int) -> list[Round]:
-    """Rounds of one gateway's form, on one stage. Raises WrongAnswer."""
+def measure(folder: Path, rounds: int) -> dict[str, list[Round]]:
+    """Rounds of each gateway's form, all on one stage. Raises WrongAnswer."""
     count = WARM_UP + rounds * (MESSAGES + OPEN) // messages.PER_PAYMENT + rounds
-    payments = [UnderWay(gateway, f"N-{gateway}-{number}", is_paid=True) for number in range(count)]
-    with stage(folder, api=True, at_sandbox=payments) as on, _peer(on) as peer_port:
-        put_into_ledger(on.client_id, payments)
-        left = iter(payments)
-        _ours(on, gateway, [next(left) for _ in range(WARM_UP // 2)])
-        _send(peer_port, messages.of(gateway, [next(left) for _ in range(WARM_UP // 2)]))
-        made = []
-        for _ in range(rounds):
-            some = [next(left) for _ in range(MESSAGES // messages.PER_PAYMENT)]
-            more = [next(left) for _ in range(OPEN // messages.PER_PAYMENT)]
-            made.append(
-                Round(
-                    peer=_send(peer_port, messages.of(gateway, some)),
-                    ours=_ours(on, gateway, some),
-                    open_peer=_send(peer_port, messages.of(gateway, more), RATE),
-                    open_ours=_ours(on, gateway, more, RATE),
-                    storm=_ours(on, gateway, [next(left)], copies=MESSAGES),
-                )
+    payments = {
+        gateway: [UnderWay(gateway, f"N-{gateway}-{number}", is_paid=True) for number in range(count)]
+        for gateway in messages.GATEWAYS
+    }
+    everything = [one for some in payments.values() for one in some]
+    with stage(folder, api=True, at_sandbox=everything) as on, _peer(on) as peer_port:
+        put_into_ledger(on.client_id, everything)
+        return {gateway: _rounds(on, peer_port, gateway, some, rounds) for gateway, some in payments.items()}
+
+
+def _rounds(on: Stage, peer_port: int, gateway: str, payments: list[UnderWay], rounds: int) -> list[Round]:
+    """The same messages to the peer and to us, after some that are not timed."""
+    left = iter(payments)
+    _ours(on, gateway, [next(left) for _ in range(WARM_UP // 2)])
+    _send(peer_port, messages.of(gateway, [next(left) for _ in range(WARM_UP // 2)]))
+    made = []
+    for _ in range(rounds):
+        some = [next(left) for _ in range(MESSAGES // messages.PER_PAYMENT)]
+        more = [next(left) for _ in range(OPEN // messages.PER_PAYMENT)]
+        made.append(
+            Round(
+                peer=_send(peer_port, messages.of(gateway, some)),
+                ours=_ours(on, gateway, some),
+                open_peer=_send(peer_port, messages.of(gateway, more), RATE),
+                open_ours=_ours(on, gateway, more, RATE),
+                storm=_ours(on, gateway, [next(left)], copies=MESSAGES),
             )
+        )
     return made
 
 

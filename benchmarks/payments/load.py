@@ -36,11 +36,13 @@ class Plan:
 @dataclass(frozen=True)
 class Answers:
     """What came of a plan, in its order. latencies: seconds from the arrival (open loop, so that waiting for
-    a connection counts) or from the sending (closed loop); seconds: from the start to the last answer."""
+    a connection counts) or from the sending (closed loop); seconds: from the start to the last answer.
+    late: by how much the load maker itself came late to each arrival (open loop), which is in the latency."""
 
     seconds: float
     statuses: list[int]
     latencies: list[float]
+    late: list[float]
 
     @property
     def per_second(self) -> float:
@@ -123,6 +125,7 @@ class _Maker:
         self._plan = plan
         self._arrived = [0.0] * len(self.requests)
         self._latencies = [0.0] * len(self.requests)
+        self._late = [0.0] * len(self.requests)
         self._statuses = [0] * len(self.requests)
         self._open = len(self.requests)
         self._waiting = deque[int]()
@@ -146,7 +149,7 @@ class _Maker:
                     self._loop.time() + start + after - time.perf_counter(), self._arrive, number
                 )
         await self._done
-        return Answers(time.perf_counter() - start, self._statuses, self._latencies)
+        return Answers(time.perf_counter() - start, self._statuses, self._latencies, self._late)
 
     def answered(self, connection: _Connection, status: int) -> None:
         """Note an answer, and use the connection for what waits."""
@@ -183,6 +186,7 @@ class _Maker:
             self._idle.append(connection)
 
     def _arrive(self, number: int) -> None:
+        self._late[number] = time.perf_counter() - self._arrived[number]
         self._waiting.append(number)
         if self._idle:
             self._send(self._idle.pop())

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.payments import create, intake, messages, sweep
+from benchmarks.payments.load import percentile
 
 Verdict = tuple[bool, str]
 Round = TypeVar("Round")
@@ -23,16 +24,18 @@ SWEEP_PER_SECOND = 300.0
 
 def created(rounds: Sequence[create.Round]) -> Table:
     """Each round of charges through our API beside the bare call; told: added while the gateway tells of
-    each."""
+    each; late: by how much the load makers came late to an arrival; API's processor: for each charge."""
     table = _table(
         f"A charge at {create.RATE:.0f}/s, ms",
         "bare p50", "bare p99", "ours p50", "ours p99", "added p50", "added p99", "told p50", "told p99",
-        "other work",
+        "late p99: bare", "ours", "API's processor", "other work",
     )  # fmt: skip
     for one in rounds:
         ours, bare = create.percentiles(one.ours), create.percentiles(one.bare)
         added = (one.added(0.5), one.added(0.99), one.added_when_told(0.5), one.added_when_told(0.99))
-        table.add_row(*(f"{value:.1f}" for value in (*bare, *ours, *added, one.others)))
+        late = (percentile(one.bare_late, 0.99), percentile(one.ours_late, 0.99))
+        row = (*bare, *ours, *added, *late, one.processor_ms, one.others)
+        table.add_row(*(f"{value:.1f}" for value in row))
     return table
 
 
@@ -94,11 +97,17 @@ def taken_in_verdicts(by_gateway: Mapping[str, Sequence[intake.Round]]) -> Itera
 
 def swept(by_gateway: Mapping[str, Sequence[sweep.Round]]) -> Table:
     """Each sweep."""
-    table = _table(f"Sweep of {sweep.PAYMENTS:,} open payments", "form", "s", "calls a second", "other work")
+    table = _table(
+        f"Sweep of {sweep.PAYMENTS:,} open payments", "form", "asked", "s", "calls a second", "other work"
+    )
     for gateway, rounds in by_gateway.items():
         for one in rounds:
             table.add_row(
-                messages.FORMS[gateway], f"{one.seconds:.1f}", f"{one.per_second:.0f}", f"{one.others:.1f}"
+                messages.FORMS[gateway],
+                f"{one.asked:,}",
+                f"{one.seconds:.1f}",
+                f"{one.per_second:.0f}",
+                f"{one.others:.1f}",
             )
         table.add_section()
     return table

@@ -10,7 +10,6 @@ from typing import Any, Self
 import httpx
 import psycopg
 import pytest
-import sqlalchemy as sa
 from api_world import execute
 
 from api.access import allowed
@@ -18,7 +17,7 @@ from common import clock
 from common.settings import settings
 from records import client as clients
 from records.client import ApiKey, NewKey
-from records.db import database_url, engine, unit_of_work
+from records.db import at_once, database_url, engine, unit_of_work
 
 PATH = "/api/v1/processes"
 NOT_BY_CLIENTS = (
@@ -217,14 +216,11 @@ def listening(to: Callable[[str], None]) -> Iterator[None]:
             to(query.decode() if isinstance(query, bytes) else str(query))
             return super().execute(query, *more, **options)
 
-    def tell(opened: psycopg.Connection, *_: Any) -> None:
-        opened.cursor_factory = Telling
-
-    sa.event.listen(engine(database_url()), "checkout", tell)
+    with at_once() as one, at_once() as another:  # the next two requests get these
+        one.cursor_factory = another.cursor_factory = Telling
     try:
         yield
     finally:
-        sa.event.remove(engine(database_url()), "checkout", tell)
         engine(database_url()).dispose()
 
 

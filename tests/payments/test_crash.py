@@ -65,7 +65,9 @@ def create_and_die(till: Till, api: Nursery, gateway: str, deadly: int) -> tuple
     body, port = order(gateway), free_port()
     with served(api, deadly, port) as dying:
         wait_until(lambda: is_up(port) or dying.poll() is not None, "the process")
-        url = f"http://127.0.0.1:{port}/api/v1/payments/create"
+        here = f"http://127.0.0.1:{port}/api/v1"
+        tried(lambda: httpx.get(f"{here}/processes", headers=till.http.headers))  # now it knows the key
+        url = f"{here}/payments/create"
         answer = tried(lambda: httpx.post(url, json=body, headers=till.http.headers, timeout=60))
         has_died = answer is None
     while answer is None or answer.status_code != 201:

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-from till import EMAIL, Till, due_now, order, row, wait_until
+from till import EMAIL, Till, an_invoice, due_now, order, row, wait_until
 
 from common.settings import GATEWAYS
 from jembatan.stack import Stack
@@ -74,6 +74,14 @@ def test_the_same_reference_or_key_with_another_body_is_refused(till: Till) -> N
     key = till.post(order(), **{"Idempotency-Key": "k1"})
     assert (key.status_code, key.json()["type"]) == (422, "urn:jembatan:problem:idempotency-key-reused")
     assert key.json()["errors"][0]["where"] == "header.Idempotency-Key"
+
+
+def test_an_idempotency_key_of_a_refused_order_stays_free(till: Till) -> None:
+    taken = till.create()
+    key = {"Idempotency-Key": an_invoice()}
+    refused = till.post(order(reference=taken["reference"], amount=150_001), **key)
+    assert refused.status_code == 422
+    assert till.post(order(), **key).status_code == 201
 
 
 def test_another_clients_payment_is_not_there_and_its_reference_is_taken(till: Till) -> None:

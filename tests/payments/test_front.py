@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
-from till import Till, order, wait_until
+from till import Till, an_invoice, order, wait_until
 
-from records.db import connection
+from records import client as clients
+from records.db import connection, unit_of_work
 
 CREATE = "/api/v1/payments/create"
 COMMON = {"Content-Type": "application/json; charset=UTF-8; way=common"}
@@ -97,6 +98,45 @@ def test_each_order_is_counted_once_for_the_rate_of_its_client(till: Till) -> No
         db.execute("UPDATE clients SET rate_per_minute = 2")
     own = [till.post(order()).status_code for _ in range(3)]
     assert own == [201, 201, 429]
+
+
+@pytest.mark.parametrize("with_idempotency_key", [False, True])
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ("UPDATE api_keys SET revoked_at = now() WHERE id = %s", 401),
+        ("UPDATE api_keys SET expires_at = now() WHERE id = %s", 401),
+        (
+            "UPDATE clients SET revoked_at = now() FROM api_keys k"
+            " WHERE k.client_id = clients.id AND k.id = %s",
+            401,
+        ),
+        (
+            "UPDATE clients SET scopes = ARRAY['payments:read'] FROM api_keys k"
+            " WHERE k.client_id = clients.id AND k.id = %s",
+            403,
+        ),
+    ],
+    ids=["revoked", "expired", "client revoked", "scope taken"],
+)
+def test_a_key_that_was_good_a_moment_ago_opens_nothing_from_the_next_order_on(
+    till: Till, change: str, status: int, with_idempotency_key: bool
+) -> None:
+    with unit_of_work() as session:
+        _, key = clients.create(session, an_invoice(), ["payments"])
+    headers = {"Authorization": f"Bearer {key.text}"}
+    assert till.http.post(CREATE, json=order(), headers=headers).status_code == 201
+    with connection() as db:
+        assert db.execute(change.encode(), [key.id]).rowcount == 1
+    if with_idempotency_key:
+        headers["Idempotency-Key"] = an_invoice()
+    for refused in (order(), order(amount=20_000_001)):  # nor does it tell what is wrong with an order
+        assert till.http.post(CREATE, json=refused, headers=headers).status_code == status
+        assert till.book("gopay", refused["reference"]) is None
+        with connection() as db:
+            assert not db.execute(
+                "SELECT FROM payments WHERE reference = %s", [refused["reference"]]
+            ).fetchall()
 
 
 def test_without_its_table_a_message_is_not_taken_and_its_gateway_told_to_come_again(till: Till) -> None:
