@@ -242,7 +242,7 @@ def test_who_signs_a_badge_while_another_does_takes_what_the_other_signed(databa
             second = other.submit(lambda: exports.step("open_badge", ids))
         else:
             second = other.submit(lambda: badges.badge(ids[1], "jws"))
-        while not first.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone():
+        while first.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is None:
             time.sleep(0.02)
         first.commit()
         found = second.result()
