@@ -5,8 +5,10 @@ from itertools import groupby
 from typing import Any, Literal
 from uuid import UUID
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from common.settings import settings
 from credentials import ours
@@ -42,6 +44,14 @@ _WANTED = sa.select(
 _TO_WORK = _WANTED.join(CredentialExport, CredentialExport.credential_id == Credential.id)
 
 
+# Two sign one badge at the same time: a batch, and who is asked for it by a reader. The one who comes second
+# waits in the database for the first, is refused there, and finds on looking anew what was signed.
+_look_anew = retry(
+    retry=retry_if_exception_type(psycopg.errors.UniqueViolation), stop=stop_after_attempt(5), reraise=True
+)
+
+
+@_look_anew
 def export(credential_ids: Sequence[UUID]) -> list[Step]:
     """Sign the badges of these credentials, in the form that the setting names, where they have none yet.
 
@@ -145,6 +155,7 @@ def _award(one: Row) -> Award:
 _KEPT = b"SELECT body FROM open_badges WHERE credential_id = %s AND proof = %s"
 
 
+@_look_anew
 def badge(credential_id: UUID, proof: Proof) -> str | None:
     """A credential's badge as it was signed; signed now, and kept, where nobody has asked for this form yet.
 

@@ -120,6 +120,7 @@ def test_the_database_itself_lets_no_revocation_be_undone_and_no_badge_be_change
             "UPDATE credentials SET state = 'valid'",
             "DELETE FROM credentials",
             "UPDATE credentials SET status_index = status_index + 1",
+            "UPDATE credentials SET id = gen_random_uuid()",
             "UPDATE open_badges SET body = 'another'",
         ):
             with pytest.raises(psycopg.errors.RestrictViolation):

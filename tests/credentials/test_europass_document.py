@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 from elm import SEALING, faults, nodes, unknown_members
+from png import Reader
 
 from providers.europass import page
 from providers.europass.document import Achieved, Award, Organisation, Sealing, Writer, upload_form
@@ -198,6 +199,25 @@ def test_a_badges_picture_has_these_letters_too_and_turns_no_text() -> None:
     drawn = {name: image.rendered(Look(name, "LPK")).png for name in ("ꦏ", "ꦒ", "exe", "\u202eexe")}
     assert drawn["ꦏ"] != drawn["ꦒ"]
     assert drawn["exe"] == drawn["\u202eexe"]
+
+
+def frame(look: Look) -> bytes:
+    """A badge's picture beyond the circle that its text may fill."""
+    width, height, rows, _ = Reader(bytes=image.rendered(look).png).asRGBA8()
+    radius = width * 134 / 300  # as the template draws it
+    return bytes(
+        row[4 * x + band]
+        for y, row in enumerate(rows)
+        for x in range(width)
+        if (x - width / 2) ** 2 + (y - height / 2) ** 2 >= radius**2
+        for band in range(4)
+    )
+
+
+@pytest.mark.parametrize("text", ["W" * 160, "Mw " * 53, "ꦏ" * 160])
+def test_the_longest_names_stay_within_the_ring_of_a_badges_picture(text: str) -> None:
+    logo = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+    assert frame(Look(text, text, "KKNI jenjang 6", logo=logo, logo_type="svg")) == frame(Look("x", "x"))
 
 
 def test_the_two_languages_and_the_pdf_come_from_one_template() -> None:

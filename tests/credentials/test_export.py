@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -230,10 +232,29 @@ def test_a_kill_at_any_step_makes_one_credential_one_place_and_one_badge(databas
     _is_once(database)
 
 
+@pytest.mark.parametrize("later", ["a batch", "a reader"])
+def test_who_signs_a_badge_while_another_does_takes_what_the_other_signed(database: str, later: str) -> None:
+    ids = sorted(one.id for one in told([holder(number) for number in range(3)]).credentials)
+    put = "INSERT INTO open_badges (credential_id, proof, body, key_id) VALUES (%s, 'jws', 'signed', 'key')"
+    with psycopg.connect(database) as first, ThreadPoolExecutor(1) as other:
+        first.execute(put, [ids[1]])  # and has not committed yet
+        if later == "a batch":
+            second = other.submit(lambda: exports.step("open_badge", ids))
+        else:
+            second = other.submit(lambda: badges.badge(ids[1], "jws"))
+        while first.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is None:
+            time.sleep(0.02)
+        first.commit()
+        found = second.result()
+    if later == "a batch":
+        assert [(one.credential_id, one.state) for one in found] == [(one, "done") for one in ids]
+        assert len(rows(OpenBadge)) == 3
+    else:
+        assert found == "signed"
+
+
 @pytest.mark.usefixtures("database")
 def test_two_workers_at_one_batch_sign_it_once() -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     made = told([holder(number) for number in range(40)])
     ids: list[UUID] = sorted(one.id for one in made.credentials)
     with ThreadPoolExecutor(2) as two:
