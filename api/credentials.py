@@ -38,6 +38,7 @@ from records.credential_export import CredentialExport
 from records.credential_state import NotPossible
 from records.db import unit_of_work
 from records.process import ProcessRun
+from records.sealed import seal
 
 router = APIRouter(prefix="/api/v1/credentials", tags=["credentials"])
 
@@ -396,4 +397,6 @@ def _content(told: CredentialTold) -> Content:
 
 def _holder(told: CredentialTold) -> Holder:
     who = told.learner
-    return Holder(who.id, who.name, told.certificate_number, who.email, told.score, who.show_name)
+    return Holder(
+        who.id, seal(who.name.encode()), told.certificate_number, who.email, told.score, who.show_name
+    )

@@ -11,7 +11,7 @@ from common import clock
 from credentials import european
 from records.credential import Content, Unit
 from records.db import at_once
-from records.sealed import unseal_json
+from records.sealed import unseal
 
 State = Literal["valid", "not_yet_valid", "expired", "suspended", "revoked", "withdrawn"]
 
@@ -54,7 +54,7 @@ class Shown:
 
 
 # As text: with the mapper this one statement took as long as all the rest of a page.
-_WANTED = """SELECT c.id, c.state, c.state_since, c.reason, c.withdrawn_at, c.holder, c.name_is_public,
+_WANTED = """SELECT c.id, c.state, c.state_since, c.reason, c.withdrawn_at, c.name, c.name_is_public,
     c.certificate_number, c.score, c.issued_on, c.expires_on, c.achievement_id, a.program_code,
     a.lpk_registration_number, a.content, t.name AS centre, t.url AS centre_url, e.state AS european
 FROM credentials c JOIN achievements a ON a.id = c.achievement_id
@@ -69,7 +69,7 @@ def read(credential_id: UUID) -> Shown | None:
         row: Any = found.execute(_WANTED, [european.TARGET, credential_id]).fetchone()
     if row is None:
         return None
-    is_named = row.name_is_public and row.holder is not None
+    is_named = row.name_is_public and row.name is not None
     units = tuple(Unit(**unit) for unit in row.content.get("skkni_units", ()))
     return Shown(
         id=row.id,
@@ -86,7 +86,7 @@ def read(credential_id: UUID) -> Shown | None:
         score=row.score,
         reason=row.reason,
         since=row.state_since,
-        name=str(unseal_json(row.holder)["name"]) if is_named else None,
+        name=unseal(row.name).decode() if is_named else None,
         number=row.certificate_number if is_named else None,
         is_european=row.european == "done",
     )

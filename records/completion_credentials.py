@@ -38,9 +38,7 @@ def issue(session: Session, accepted: "Sequence[Completion]") -> None:
         learner_id = learners.get(one.person_id)
         if learner_id is None or one.name is None or one.certificate_number is None:
             continue
-        holder = Holder(
-            learner_id, unseal(one.name).decode(), one.certificate_number, score=_score(one.final_score)
-        )
+        holder = Holder(learner_id, one.name, one.certificate_number, score=_score(one.final_score))
         by_class[one.program_id, one.completion_date].append(holder)
     for (program_id, day), holders in by_class.items():
         of = session.get_one(Program, program_id)

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 from records import credential_export, status_list
 from records.db import Base, driver
 from records.process import ProcessRun
-from records.sealed import json_sealer, unseal_json
+from records.sealed import seal, unseal
 
 _TIME = TIMESTAMP(timezone=True)
 _MAKING = 0x63726564  # any number that nobody else uses: who makes credentials takes turns
@@ -68,13 +68,14 @@ def _with_values(members: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Holder:
-    """One learner's part. learner_id: the platform's. score: as it is to be shown, such as `92.50`.
+    """One learner's part. learner_id: the platform's. name: sealed, as a completion has it already. score: as
+    it is to be shown, such as `92.50`.
 
     name_is_public: the learner agreed that the public page shows the name.
     """
 
     learner_id: str
-    name: str = field(repr=False)
+    name: bytes = field(repr=False)
     certificate_number: str
     email: str | None = field(default=None, repr=False)
     score: str | None = None
@@ -100,7 +101,7 @@ class Achievement(Base):
 
 class Credential(Base):
     """One learner's credential. id: random, it is the public address. subject_id: names the learner in the
-    badge and nowhere else. holder: name and e-mail address, sealed. reason: why it is not valid.
+    badge and nowhere else. name, email: the learner's, sealed. reason: why it is not valid.
     withdrawn_at: the learner had the personal data erased; the place in the status list stays.
     """
 
@@ -110,7 +111,8 @@ class Credential(Base):
     program_code: Mapped[str] = mapped_column(sa.Text)
     certificate_number: Mapped[str] = mapped_column(sa.Text)
     achievement_id: Mapped[UUID] = mapped_column(sa.ForeignKey("achievements.id"))
-    holder: Mapped[bytes | None]
+    name: Mapped[bytes | None]
+    email: Mapped[bytes | None]
     name_is_public: Mapped[bool] = mapped_column(server_default=sa.false())
     subject_id: Mapped[UUID] = mapped_column(server_default=sa.text("gen_random_uuid()"))
     email_hash: Mapped[str | None] = mapped_column(sa.Text)
@@ -129,7 +131,7 @@ class Credential(Base):
 
     def holder_name(self) -> str | None:
         """The learner's name; None once it is erased."""
-        return None if self.holder is None else str(unseal_json(self.holder)["name"])
+        return None if self.name is None else unseal(self.name).decode()
 
     def state_on(self, day: date) -> str:
         """`valid`, `suspended`, `revoked`, or `expired` where only the date has passed (WIB)."""
@@ -251,11 +253,11 @@ def _known(session: Session, program_code: str, keys: Sequence[_Key]) -> dict[_K
     return {(row[0], row[1]): tuple(row[2:]) for row in session.execute(_KNOWN, asked)}
 
 
-_COPY = b"""COPY credentials (id, learner_id, program_code, certificate_number, achievement_id, holder,
+_COPY = b"""COPY credentials (id, learner_id, program_code, certificate_number, achievement_id, name, email,
     name_is_public, email_hash, email_salt, score, issued_on, expires_on, status_list,
     status_index) FROM STDIN (FORMAT BINARY)"""
 _TYPES = (
-    *("uuid", "text", "text", "text", "uuid", "bytea", "bool", "text", "text", "text"),
+    *("uuid", "text", "text", "text", "uuid", "bytea", "bytea", "bool", "text", "text", "text"),
     *("date", "date", "int4", "int4"),
 )
 
@@ -273,7 +275,6 @@ def _insert(
     if not fresh:
         return made
     places = status_list.take(session, len(fresh))
-    sealed = json_sealer()
     with driver(session).cursor().copy(_COPY) as rows:
         rows.set_types(_TYPES)
         for (key, one), (number, index) in zip(fresh.items(), places, strict=True):
@@ -287,7 +288,8 @@ def _insert(
                     program_code,
                     one.certificate_number,
                     achievement_id,
-                    sealed({"name": one.name, "email": email}),
+                    one.name,
+                    seal(email.encode()) if email else None,
                     one.name_is_public,
                     _hashed(email, salt),
                     salt,

@@ -102,7 +102,7 @@ def withdraw(session: Session, learner_id: str, *, source: str) -> Withdrawn:
     rows = list(session.scalars(wanted.order_by(Credential.id).with_for_update(of=Credential)))
     for one in rows:
         apply(session, one.id, "revoked", source=source, reason=WITHDRAWN)
-        one.holder, one.email_hash, one.email_salt, one.score = None, None, None, None
+        one.name, one.email, one.email_hash, one.email_salt, one.score = None, None, None, None, None
         one.name_is_public, one.withdrawn_at = False, clock.now()
         one.learner_id, one.certificate_number = f"withdrawn {one.id}", "withdrawn"
     session.flush()

@@ -2,14 +2,12 @@
 
 `ENCRYPTION_KEYS` holds one or more Fernet keys, separated by commas or lines: the first seals, every one
 opens. A file of keys is read at each use, so that a new key counts at once. In the sandbox a key is made on
-first use in the home's `keys/`. Sealed is AES-256-GCM, under a key derived from one of these; Fernet tokens,
-which all sealed values once were, go on being opened (docs/decisions/0036).
+first use in the home's `keys/`.
 
 Keyed hashes have keys of their own, made by whoever needs one first and kept sealed in the database: so every
 encryption key can be replaced and taken out, and what was hashed goes on being found.
 """
 
-import base64
 import hashlib
 import hmac
 import json
@@ -22,10 +20,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import orjson
-from cryptography.exceptions import InvalidTag
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from common.errors import BadInput
 from common.settings import is_path, secret_text, settings
@@ -35,57 +30,31 @@ _OWN_FILE = "encryption.keys"
 _NO_KEY = "something stored was sealed with a key that JEMBATAN_ENCRYPTION_KEYS lacks"
 
 
-_FORM = b"\x01"  # what sealed values begin with; a Fernet token begins with a letter
-_NONCE_BYTES = 12
-
-
-class _Key:
-    """One of the keys: seals, and opens what it sealed in either form."""
-
-    def __init__(self, text: str) -> None:
-        self._fernet = Fernet(text)
-        # A key of its own for each algorithm.
-        derived = hmac.digest(base64.urlsafe_b64decode(text), b"jembatan seal AES-256-GCM", "sha256")
-        self._cipher = AESGCM(derived)
-
-    def seal(self, plain: bytes) -> bytes:
-        nonce = os.urandom(_NONCE_BYTES)
-        return _FORM + nonce + self._cipher.encrypt(nonce, plain, _FORM)
-
-    def unseal(self, sealed: bytes) -> bytes | None:
-        """What was sealed; None where it was not with this key, or has changed since."""
-        try:
-            if not sealed.startswith(_FORM):
-                return self._fernet.decrypt(sealed)
-            start = len(_FORM) + _NONCE_BYTES
-            return self._cipher.decrypt(sealed[len(_FORM) : start], sealed[start:], _FORM)
-        except (InvalidTag, InvalidToken, ValueError):  # the last: cut off within its first bytes
-            return None
-
-
 def seal(plain: bytes) -> bytes:
-    """Encrypt and sign; the result is bytes, and not text."""
-    return _keys(_key_text())[0].seal(plain)
+    """Encrypt and sign; the result can be stored anywhere."""
+    return _keys(_key_text()).encrypt(plain)
 
 
 def unseal(sealed: bytes) -> bytes:
     """What was sealed; raises BadInput where none of the keys fits."""
-    for key in _keys(_key_text()):
-        plain = key.unseal(sealed)
-        if plain is not None:
-            return plain
-    raise BadInput(_NO_KEY)
+    try:
+        return _keys(_key_text()).decrypt(sealed)
+    except InvalidToken:
+        raise BadInput(_NO_KEY) from None
 
 
 def seal_json(value: Any) -> bytes:
     """Encrypt a value as JSON."""
-    return seal(orjson.dumps(value))
+    return json_sealer()(value)
 
 
 def json_sealer() -> Callable[[Any], bytes]:
     """Encrypts values as JSON with the keys as they are now: for many, so that the keys are read once."""
-    newest = _keys(_key_text())[0]
-    return lambda value: newest.seal(orjson.dumps(value))
+    encrypt = _keys(_key_text()).encrypt
+    return lambda value: encrypt(_as_json(value).encode())
+
+
+_as_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode  # made once, not for each value
 
 
 def unseal_json(sealed: bytes) -> Any:
@@ -95,8 +64,17 @@ def unseal_json(sealed: bytes) -> Any:
 
 def seal_anew(sealed: bytes) -> bytes | None:
     """The same content under the newest key; None where that key has sealed it already. Raises BadInput."""
-    newest = _keys(_key_text())[0]
-    return newest.seal(unseal(sealed)) if newest.unseal(sealed) is None else None
+    text = _key_text()
+    keys = _keys(text)
+    try:
+        _newest(text).decrypt(sealed)
+        return None
+    except InvalidToken:
+        pass
+    try:
+        return keys.rotate(sealed)
+    except InvalidToken:
+        raise BadInput(_NO_KEY) from None
 
 
 def key_names() -> list[str]:
@@ -205,17 +183,18 @@ def _read(path: str, *_state: int) -> str:
 
 
 @cache
-def _keys(text: str) -> list[_Key]:
-    """The newest first; there is one at least."""
+def _newest(text: str) -> Fernet:
+    return Fernet(_split(text)[0])
+
+
+@cache
+def _keys(text: str) -> MultiFernet:
     try:
-        keys = [_Key(key) for key in _split(text)]
+        return MultiFernet([Fernet(key) for key in _split(text)])
     except (ValueError, TypeError):
-        keys = []
-    if not keys:
         raise BadInput(
             "JEMBATAN_ENCRYPTION_KEYS needs Fernet keys (32 bytes, URL-safe base64), the newest first"
-        )
-    return keys
+        ) from None
 
 
 def _split(text: str) -> list[str]:

@@ -262,7 +262,8 @@ def _credentials(session: Session, learner_id: str | None) -> list[dict[str, Any
             "issued_on": one.issued_on.isoformat(),
             "state": one.state,
             "score": one.score,
-            "holder": unseal_json(one.holder) if one.holder else None,
+            "name": one.holder_name(),
+            "email": unseal(one.email).decode() if one.email else None,
             "name_is_public": one.name_is_public,
         }
         for one in session.scalars(mine)

@@ -25,6 +25,7 @@ from credentials import exports
 from records import credential
 from records.credential import Content, Holder, Unit
 from records.db import unit_of_work
+from records.sealed import seal
 
 RATE = 200.0
 TARGET_MS = 50.0
@@ -83,7 +84,9 @@ def main(asked: Sequence[str] = ()) -> int:
 
 def _issued() -> list[UUID]:
     holders = [
-        Holder(f"page-{number}", f"Siti Aminah {number}", f"CERT-{number:05}", name_is_public=True)
+        Holder(
+            f"page-{number}", seal(f"Siti Aminah {number}".encode()), f"CERT-{number:05}", name_is_public=True
+        )
         for number in range(CREDENTIALS)
     ]
     with unit_of_work() as session:

@@ -11,6 +11,7 @@ from credentials import exports
 from records import credential, credential_export
 from records.credential import Content, Holder, Made, Unit
 from records.db import unit_of_work
+from records.sealed import seal
 
 PROGRAM = "PRG-2026-0017"
 LPK = "LPK-3171-0042"
@@ -36,7 +37,8 @@ def holder(number: int, **changed: Any) -> Holder:
         "email": f"Siti{number}@Example.com",
         "score": "92.50",
     }
-    return Holder(**given | changed)
+    given |= changed
+    return Holder(**given | {"name": seal(given["name"].encode())})
 
 
 def told(holders: Sequence[Holder], **changed: Any) -> Made:

@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 from registry import CONTENT, PROGRAM, exported, holder, told
 
-from records import credential_state, status_list
+from records import credential_state, db, status_list
 from records.credential import Credential, OpenBadge
 from records.credential_export import CredentialExport
 from records.credential_state import NotPossible
 from records.db import unit_of_work
 from records.process import ProcessRun
+from records.sealed import unseal, unseal_json
 from records.status_list import StatusList
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -171,3 +172,17 @@ def test_learners_of_one_achievement_share_its_content() -> None:
         ).all()
         assert sorted(number for _, number in per) == [1, 2]
         assert session.scalars(sa.select(Credential.program_code)).unique().all() == [PROGRAM]
+
+
+def test_names_that_were_sealed_with_their_address_are_sealed_apart(database: str) -> None:
+    with_address, without = told([holder(1), holder(2, name="Ni Luh O'Brien-Šiti", email=None)]).credentials
+    db.downgrade(database, "0024")
+    with psycopg.connect(database) as raw:
+        sealed = dict(raw.execute("SELECT id, holder FROM credentials").fetchall())
+    assert unseal_json(sealed[with_address.id]) == {"name": "Siti Aminah 1", "email": "siti1@example.com"}
+    db.upgrade(database)
+    with unit_of_work() as session:
+        first, second = (session.get_one(Credential, one.id) for one in (with_address, without))
+        assert (first.holder_name(), second.holder_name()) == ("Siti Aminah 1", "Ni Luh O'Brien-Šiti")
+        assert first.email is not None
+        assert (unseal(first.email), second.email) == (b"siti1@example.com", None)

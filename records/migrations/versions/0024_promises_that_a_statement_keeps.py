@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0024"
-down_revision = "0022"
+down_revision = "0023"
 
 # Exports are inserted by a statement that selects from credentials, badges are signed from such rows in the
 # same transaction; and a credential neither goes nor changes its id, which its trigger sees to. To look each
