@@ -22,9 +22,9 @@ from benchmarks.payments.peer import TABLE
 from benchmarks.payments.stage import Cores, Stage, UnderWay, check, put_into_ledger, stage, wait_until
 from jembatan.stack.addresses import HOST, Ports
 
-MESSAGES = 4_000  # of each measurement, half as many payments: each is worked before the next measurement
+MESSAGES = 3_000  # of each measurement, half as many payments: each is worked before the next measurement
 RATE = 1_000.0
-OPEN = 5_000
+OPEN = 3_000
 CONNECTIONS = 32
 OPEN_CONNECTIONS = 128
 WARM_UP = 500
