@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from elm import SEALING, faults, nodes, unknown_members
-from png import Reader
+from png import Reader  # type: ignore[import-untyped]
 
 from providers.europass import page
 from providers.europass.document import Achieved, Award, Organisation, Sealing, Writer, upload_form

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -238,6 +238,7 @@ def test_who_signs_a_badge_while_another_does_takes_what_the_other_signed(databa
     put = "INSERT INTO open_badges (credential_id, proof, body, key_id) VALUES (%s, 'jws', 'signed', 'key')"
     with psycopg.connect(database) as first, ThreadPoolExecutor(1) as other:
         first.execute(put, [ids[1]])  # and has not committed yet
+        second: Future[Any]
         if later == "a batch":
             second = other.submit(lambda: exports.step("open_badge", ids))
         else:
