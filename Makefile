@@ -1,8 +1,8 @@
 # Everything a newcomer needs; each target sets up what it needs and does nothing twice.
 PYTHON ?= python3
 BIN := .venv/bin
-# Much of a test is waiting: with `tried` two more than the two cores that the suite is cut for.
-TEST_PROCESSES ?= 3
+# Much of a test is waiting: with `tried` three more than the two cores that the suite is cut for.
+TEST_PROCESSES ?= 4
 TRIED := tests/api/test_openapi_tried.py
 # Compiled files are kept, whatever the environment says: else each of the tests' many processes compiles anew.
 export PYTHONDONTWRITEBYTECODE :=
