@@ -38,6 +38,7 @@ class Intake:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._window_ends, self._in_window, self._storm_ends = 0.0, 0, 0.0
+        self.turn = threading.Lock()  # to work on what came while it still storms
         self.news = {gateway: threading.Event() for gateway in GATEWAYS}  # set when something new may wait
 
     def start(self) -> None:
