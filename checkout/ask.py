@@ -54,8 +54,8 @@ def ask(payment_id: UUID, *, cause: str, source: str) -> Asked:
         except ProviderError as error:
             return Asked(found, None, why_not=str(error))
     with unit_of_work() as session:
-        result = settle(session, payment_id, said, cause=cause, source=source)
-        after = session.get_one(Payment, payment_id)
+        after = payment.locked(session, payment_id)
+        result = settle(session, after, said, cause=cause, source=source)
         after.answered_at = clock.now()
         if after.next_status_at is not None and after.status in NOT_FINAL:
             after.next_status_at = timetable.next_question(
@@ -79,9 +79,11 @@ def first_after(name: str) -> timedelta:
     return timedelta(seconds=gateway(name).capabilities.first_status_after)
 
 
-def settle(session: Session, payment_id: UUID, said: ChargeStatus, *, cause: str, source: str) -> Result:
-    """Move a payment as the gateway's own answer says; the amount and currency must be ours."""
-    found = session.get_one(Payment, payment_id, with_for_update=True, populate_existing=True)
+def settle(session: Session, found: Payment, said: ChargeStatus, *, cause: str, source: str) -> Result:
+    """Move a payment as the gateway's own answer says; the amount and currency must be ours.
+
+    found: as this transaction has locked it.
+    """
     now = clock.now()
     is_over = found.expires_at is not None and now >= found.expires_at
     if said.state == "not_found":

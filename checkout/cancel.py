@@ -6,7 +6,7 @@ from checkout import ask
 from checkout.create import Refusal
 from checkout.gateways import gateway
 from common.errors import Ambiguous, ProviderError, Rejected
-from records import charge
+from records import charge, payment
 from records.db import unit_of_work
 from records.payment import Payment
 
@@ -44,5 +44,6 @@ def cancel(payment_id: UUID, *, cause: str = "api", expire: bool = False) -> Pay
     except ProviderError as error:
         raise Refusal("gateway-unavailable", None, f"{error}. Nothing was cancelled; try again.") from None
     with unit_of_work() as session:
-        ask.settle(session, payment_id, said, cause=cause, source="cancel")
-        return session.get_one(Payment, payment_id)
+        after = payment.locked(session, payment_id)
+        ask.settle(session, after, said, cause=cause, source="cancel")
+        return after

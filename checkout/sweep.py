@@ -5,7 +5,7 @@ It is what heals when a notification is lost, an answer was lost, or we were dow
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from checkout.gateways import gateway
 from common import clock
 from common.errors import Ambiguous, ProviderError, Rejected
 from providers.base import ChargeStatus, Gateway
-from records import charge, notification
+from records import charge, notification, payment
 from records.db import unit_of_work
 from records.payment import NOT_FINAL, Payment
 
@@ -107,24 +107,24 @@ def _ended(opened: Gateway, found: Payment) -> ChargeStatus:
 
 
 def _record(
-    answers: Iterable[tuple[Payment, ChargeStatus | None]], first_after: timedelta, counts: Swept
+    answers: Sequence[tuple[Payment, ChargeStatus | None]], first_after: timedelta, counts: Swept
 ) -> None:
     """Record one batch: those that move one by one through the door, the others together."""
     now = clock.now()
     times: list[tuple[UUID, str, datetime | None]] = []
-    answered = []
+    answered = [found.id for found, said in answers if said is not None]
+    news = [found.id for found, said in answers if said is not None and not _is_nothing_new(found, said, now)]
     with unit_of_work() as session:
+        locked = {one.id: one for one in payment.locked_many(session, news)}
         for found, said in answers:
             counts.swept += 1
             counts.unanswered += said is None
             status = found.status
-            if said is not None:
-                answered.append(found.id)
-                if not _is_nothing_new(found, said, now):
-                    result = _settled(session, found, said)
-                    status = session.get_one(Payment, found.id).status
-                    counts.healed += result == "moved"
-                    counts.expired += result == "moved" and status == "expired"
+            if said is not None and found.id in locked:
+                result = _settled(session, locked[found.id], said)
+                status = locked[found.id].status
+                counts.healed += result == "moved"
+                counts.expired += result == "moved" and status == "expired"
             next_at = _next(found, status, now, first_after, was_answered=said is not None)
             times.append((found.id, found.status, next_at))
         charge.asked(session, times, answered)
@@ -134,7 +134,7 @@ def _settled(session: Session, found: Payment, said: ChargeStatus) -> ask.Result
     """Settle one payment; what cannot be recorded is logged and keeps no other from it."""
     try:
         with session.begin_nested():
-            return ask.settle(session, found.id, said, cause=CAUSE, source="sweep")
+            return ask.settle(session, found, said, cause=CAUSE, source="sweep")
     except Exception:  # whatever one answer brings, the others of the batch are recorded
         log.exception("the gateway's answer about %s cannot be recorded", found.reference)
         return None
