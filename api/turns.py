@@ -1,9 +1,9 @@
-"""Work in threads, begun in the order in which it came: few at once while it ends fast, else more.
+"""Work in threads, begun in the order in which it came: two at once while it ends fast, else more.
 
 All threads share one interpreter. Many that are at work together each wait for all the others after every
-step on the network, so that in a burst everybody is as late as the last one; a few at a time let the first go
-first. What waits for a slow wallet leaves the interpreter alone and must hold up nobody: so nothing waits
-longer than a moment for its turn.
+step on the network, so that in a burst everybody is as late as the last one; two at a time let the first go
+first, and one works while the other waits for its answer. What waits longer, for a slow wallet, leaves the
+interpreter alone and holds up nobody: its turn is over.
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
-FEW = 6
+FEW = 2
+LONGEST_TURN = 0.012  # seconds; a charge at a wallet that answers at once ends within
 PATIENCE = 0.025  # seconds until one begins although as many as that are at work
 
 Result = TypeVar("Result")
@@ -23,31 +24,37 @@ class Turns:
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
-        self._at_work = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._at_work: set[asyncio.Future[None]] = set()
 
     async def work(self, what: Callable[[], Result]) -> Result:
         """What it returns or raises, once it has had its turn."""
         loop = asyncio.get_running_loop()
-        if self._at_work >= FEW:
-            turn = loop.create_future()
-            self._waiting.append(turn)
-            patience = loop.call_later(PATIENCE, _give, turn)
-            try:
-                await turn
-            finally:
-                patience.cancel()
-        self._at_work += 1
+        turn = loop.create_future()
+        self._waiting.append(turn)
+        self._give()
+        patience = None if turn.done() else loop.call_later(PATIENCE, self._begin, turn)
         try:
-            return await loop.run_in_executor(self._threads, what)
+            await turn
+            longest = loop.call_later(LONGEST_TURN, self._end, turn)
+            try:
+                return await loop.run_in_executor(self._threads, what)
+            finally:
+                longest.cancel()
         finally:
-            self._at_work -= 1
-            while self._waiting and not _give(self._waiting.popleft()):
-                pass  # it began already, or nobody waits for it any more
+            if patience is not None:
+                patience.cancel()
+            self._end(turn)
 
+    def _give(self) -> None:
+        while self._waiting and len(self._at_work) < FEW:
+            self._begin(self._waiting.popleft())
 
-def _give(turn: "asyncio.Future[None]") -> bool:
-    if turn.done():
-        return False
-    turn.set_result(None)
-    return True
+    def _begin(self, turn: "asyncio.Future[None]") -> None:
+        if not turn.done():  # else it began already, or nobody waits for it any more
+            self._at_work.add(turn)
+            turn.set_result(None)
+
+    def _end(self, turn: "asyncio.Future[None]") -> None:
+        self._at_work.discard(turn)
+        self._give()

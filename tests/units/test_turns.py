@@ -10,8 +10,15 @@ from api import turns
 from api.turns import Turns
 
 
-def test_what_waits_begins_in_the_order_in_which_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing takes too long, and nobody is impatient."""
+    monkeypatch.setattr(turns, "LONGEST_TURN", 3600)
     monkeypatch.setattr(turns, "PATIENCE", 3600)
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_what_waits_begins_in_the_order_in_which_it_came() -> None:
     begun: list[int] = []
 
     async def all_of_them() -> list[int]:
@@ -25,8 +32,8 @@ def test_what_waits_begins_in_the_order_in_which_it_came(monkeypatch: pytest.Mon
     assert begun == list(range(50))
 
 
-def test_no_more_than_a_few_are_at_work_while_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE", 3600)
+@pytest.mark.usefixtures("unhurried")
+def test_no_more_than_a_few_are_at_work_while_they_end() -> None:
     at_work, most = 0, 0
     lock = threading.Lock()
 
@@ -48,12 +55,15 @@ def test_no_more_than_a_few_are_at_work_while_they_end(monkeypatch: pytest.Monke
     assert 1 < most <= turns.FEW
 
 
-def test_what_does_not_end_holds_up_nobody() -> None:
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("limit", ["LONGEST_TURN", "PATIENCE"])
+def test_what_does_not_end_holds_up_nobody(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, limit, 0.001)
     ends = threading.Event()
 
     async def all_of_them() -> int:
         mine = Turns(pool)
-        slow = [asyncio.create_task(mine.work(ends.wait)) for _ in range(3 * turns.FEW)]
+        slow = [asyncio.create_task(mine.work(ends.wait)) for _ in range(9 * turns.FEW)]
         answer = await mine.work(lambda: 4711)  # it would wait for ever
         ends.set()
         await asyncio.gather(*slow)
@@ -63,8 +73,8 @@ def test_what_does_not_end_holds_up_nobody() -> None:
         assert asyncio.run(all_of_them()) == 4711
 
 
-def test_what_fails_or_is_given_up_gives_its_turn_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "PATIENCE", 3600)
+@pytest.mark.usefixtures("unhurried")
+def test_what_fails_or_is_given_up_gives_its_turn_on() -> None:
     ends = threading.Event()
 
     def fail() -> None:
