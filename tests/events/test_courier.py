@@ -177,7 +177,7 @@ def test_a_client_that_always_has_more_gives_way_to_others(
 def test_clients_whose_endpoints_are_slow_hold_up_nobody_else_with_all_lanes_theirs(
     database: str, platform: Platform, monkeypatch: pytest.MonkeyPatch, courier: Courier
 ) -> None:
-    """Slow is not down: what takes its time and then refuses, or takes the event, gets one after the other."""
+    """Slow is not down: who takes its time, and then takes or refuses the event, gets the next one."""
     monkeypatch.setattr(courier_room, "MOST_LANES", 2)
     monkeypatch.setattr(courier_room, "TURN_SECONDS", 0.1)
     is_over = threading.Event()
@@ -199,7 +199,7 @@ def test_clients_whose_endpoints_are_slow_hold_up_nobody_else_with_all_lanes_the
         quickly = emit(a_client("quick", quick), a_payment(), "payment.paid")
         before = len(platform.received)
         eventually(lambda: delivered_all(quickly))
-    assert len(platform.received) - before < 20, "in turns of their own length they had all their events first"
+    assert len(platform.received) - before < 20, "they had all their events first"
     is_over.set()
 
 
