@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from till import Till, order
+from till import Till, an_invoice, order
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -118,6 +118,15 @@ def test_a_member_that_stands_twice_is_named_wherever_it_is(till: Till) -> None:
         content = b'{"reference": "a", "reference": "b"}'
         answer = till.http.post(f"/api/v1/payments/{path}", content=content, headers=_JSON)
         assert answer.json()["errors"][0]["where"] == "body.reference"
+
+
+def test_two_keys_name_no_request(till: Till) -> None:
+    wanted = order()
+    keys = [("Idempotency-Key", an_invoice()), ("Idempotency-Key", an_invoice())]
+    answer = till.http.post("/api/v1/payments/create", json=wanted, headers=keys)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"] == "header.Idempotency-Key"
+    assert till.book(wanted["gateway"], wanted["reference"]) is None
 
 
 def test_of_many_wrong_members_some_are_named_and_none_at_length(till: Till) -> None:
