@@ -129,11 +129,11 @@ def _answers(service: str, taken: dict[str, Any]) -> dict[int | str, dict[str, A
             refused(401, "Unauthorized", "signature"),
         ),
         413: (
-            "Over 64 KiB, in the gateway's own form; over 1 MiB, a problem",
+            "Over 64 KiB; in the gateway's own form",
             refused(413, "Payload Too Large", "too large"),
         ),
     }
-    answers = described("not-found", "too-large", *OURS)
+    answers = described("not-found", *OURS)
     for status, (text, examples) in by_status.items():
         answer = answers.setdefault(status, {"content": {}})
         answer["description"] = text

@@ -30,6 +30,7 @@ GIVE_UP = 60.0
 LANES = 4  # at a time for one client
 MOST_LANES = 16  # at a time for all
 TURN = 200  # events of one lane, before other clients get theirs
+TURN_SECONDS = 2.0  # or so long: the lanes of a few slow endpoints would be all there are
 _LONGEST_REST = 60.0
 _SLICE = 0.25  # how soon it notices that it is to stop
 STOPS_WITHIN = 3.0
@@ -128,10 +129,13 @@ class Courier:
                 return
 
     def _lane(self, client: DueClient) -> None:
+        until = time.monotonic() + TURN_SECONDS
         try:
             with Sender() as sender:
                 for _ in range(TURN):
                     if self._stopping.is_set() or not self._deliver_next(client, sender):
+                        break
+                    if time.monotonic() > until:
                         break
         except (NotReachable, psycopg.OperationalError, sa.exc.OperationalError) as error:
             self._database_trouble(error)

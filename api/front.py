@@ -5,7 +5,6 @@ done for one of these. What is plainly in order is worked here. Everything else 
 every fault gets its words, and there the documentation is made.
 """
 
-import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import access, callbacks, payments, problems
+from api import access, callbacks, payments, problems, unambiguous
 from api.headers import secure
 from api.intake import Intake
 from api.payment_models import Order
@@ -127,7 +126,7 @@ def _read_order(body: bytes, headers: Headers) -> tuple[Order, list[str], str | 
     if len(named[b"content-type"]) != 1 or named[b"content-type"][0].lower().encode() not in _ORDER_IS_JSON:
         return None
     try:
-        order = Order.model_validate(json.loads(body))
+        order = Order.model_validate(unambiguous.read(body))
     except (ValidationError, ValueError, RecursionError):
         return None
     return order, named[b"authorization"], keys[0] if keys else None

@@ -111,7 +111,7 @@ class Order(BaseModel):
     )
     return_url: Annotated[
         str,
-        StringConstraints(max_length=512, pattern=r"^[\x21-\x7e]+$"),
+        StringConstraints(max_length=512, pattern=return_urls.CHARACTERS),
         AfterValidator(return_urls.checked),
     ] = Field(
         description="Where the learner comes back to: https, or the link of an app. It says nothing about "

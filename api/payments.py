@@ -26,6 +26,7 @@ from api.payment_models import (
 )
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
+from api.unambiguous import UnambiguousRoute
 from checkout import ask, cancel, create
 from checkout.create import Refusal, Terms
 from common.money import MINOR_PER_UNIT
@@ -35,7 +36,7 @@ from records.client import Caller, still_open
 from records.db import glance, unit_of_work
 from records.payment import Payment, PaymentEvent
 
-router = APIRouter(prefix="/api/v1/payments", tags=["payments"])
+router = APIRouter(prefix="/api/v1/payments", tags=["payments"], route_class=UnambiguousRoute)
 
 Reader = Annotated[Caller, Depends(allowed("payments:read"))]
 Writer = Annotated[Caller, Depends(allowed("payments:write"))]

@@ -24,7 +24,9 @@ class Kind:
 
 # The last part of the stable type, which is also its title: `not-found` is "Not found".
 KINDS: dict[str, Kind] = {
-    "bad-request": Kind(400, "The body cannot be read."),
+    "bad-request": Kind(
+        400, "The body cannot be read: send JSON in UTF-8, nested no deeper than it is described."
+    ),
     "unauthenticated": Kind(401, "The API key is not valid."),
     "missing-scope": Kind(
         403, "This needs the scope `payments:write`, which the client reports does not have."
@@ -71,7 +73,11 @@ KINDS: dict[str, Kind] = {
     ),
     "not-undecided": Kind(409, "It is registered already, as SIPLATIH-2024-001234: nothing to decide."),
     "number-taken": Kind(409, "SIPLATIH-2024-001234 is the number of LPK-2024-002 already."),
-    "too-large": Kind(413, "A request may have 1 MiB at most; a picture 5 MiB, a sheet or a class 16 MiB."),
+    "too-large": Kind(
+        413,
+        "A request may have 1 MiB at most, one about payments 64 KiB; a picture 5 MiB, a sheet or a class "
+        "16 MiB.",
+    ),
     "unsupported-media-type": Kind(415, "Send the body as JSON, with `Content-Type: application/json`."),
     "invalid-request": Kind(422, "body.amount: Input should be greater than 0", "body.amount"),
     "invalid-cursor": Kind(422, "Give a `next_cursor` as it was, or none for the first page."),

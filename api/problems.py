@@ -25,6 +25,9 @@ from common.nik import masked_within
 
 log = logging.getLogger("jembatan.api")
 _NO_DATABASE = (NotReachable, sa.exc.OperationalError, sa.exc.TimeoutError, psycopg.OperationalError)
+MOST_ERRORS = 100  # that one answer names: a request can have a wrong member in each of its bytes
+LONGEST_NAME = 100  # of a member, as far as it is repeated
+_UNREADABLE = "There was an error parsing the body"  # FastAPI's words, which help nobody
 # What the pages that anybody opens say of a problem, in the reader's language.
 _WORDS = {"not-found": "not_found", "too-large": "too-large", "busy": "busy"}
 _BY_STATUS = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
@@ -127,6 +130,8 @@ def _on_http(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself: an address, a method, or a body that it cannot read."""
     assert isinstance(error, HTTPException)
     detail = "There is nothing under this address." if error.status_code == 404 else f"{error.detail}."
+    if error.detail == _UNREADABLE:
+        detail = KINDS["bad-request"].detail
     problem = Problem(_BY_STATUS.get(error.status_code, "bad-request"), detail)
     problem.headers = dict(error.headers or {})
     if error.status_code == 405:
@@ -149,18 +154,25 @@ def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if isinstance(error.body, bytes):  # it was not even tried as JSON
         return answer(request, Problem("unsupported-media-type"))
+    found = error.errors()
     errors = [
-        {"where": _place(one["loc"]), "reason": one["msg"].removeprefix("Value error, ")}
-        for one in error.errors()
+        {"where": place(one["loc"]), "reason": one["msg"].removeprefix("Value error, ")}
+        for one in found[:MOST_ERRORS]
     ]
-    problem = Problem("invalid-request", "; ".join(f"{e['where']}: {e['reason']}" for e in errors))
+    more = [f"and {len(found) - MOST_ERRORS:,} more"] if len(found) > MOST_ERRORS else []
+    problem = Problem(
+        "invalid-request", "; ".join([*(f"{e['where']}: {e['reason']}" for e in errors), *more])
+    )
     problem.errors = errors
     return answer(request, problem)
 
 
-def _place(steps: Sequence[int | str]) -> str:
-    """Where it is wrong. A member may be named anything: a NIK, or half a character."""
-    return masked_within(".".join(map(str, steps))).encode(errors="replace").decode()
+def place(steps: Sequence[int | str]) -> str:
+    """Where it is wrong. A member may be named anything: a NIK, half a character, a whole book."""
+    named = ".".join(
+        text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…" for text in map(str, steps)
+    )
+    return masked_within(named).encode(errors="replace").decode()
 
 
 def _on_database(request: Request, _error: Exception) -> Response:

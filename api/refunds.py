@@ -13,6 +13,7 @@ from api.idempotency import IdempotencyKey, is_repeated
 from api.problem_kinds import BODY, OURS, described, headers_described
 from api.problems import Problem, not_found
 from api.refund_models import RefundAccepted, RefundEvent, Refunds, RefundWish, RefundWithHistory, ShownRefund
+from api.unambiguous import UnambiguousRoute
 from checkout import refund as asking
 from checkout.create import Refusal
 from checkout.refund import Wish
@@ -24,7 +25,9 @@ from records.payment import Payment
 from records.process import ProcessRun
 from records.refund import Refund
 
-router = APIRouter(prefix="/api/v1/payments/{payment_id:uuid}/refunds", tags=["refunds"])
+router = APIRouter(
+    prefix="/api/v1/payments/{payment_id:uuid}/refunds", tags=["refunds"], route_class=UnambiguousRoute
+)
 
 Reader = Annotated[Caller, Depends(allowed("refunds:read"))]
 Writer = Annotated[Caller, Depends(allowed("refunds:write"))]

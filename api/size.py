@@ -8,6 +8,11 @@ from api.problem_kinds import KINDS
 from api.problems import Problem, answer, wants_page
 
 LARGEST = 1024 * 1024
+PAYMENTS, LARGEST_OF_PAYMENTS = (
+    "/api/v1/payments/",
+    64 * 1024,
+)  # anybody can send there, and all of it is read
+CALLBACKS = "/api/v1/payments/callback/"  # keep to their own limit, and refuse in their gateway's form
 READ_ON = 64 * 1024 * 1024  # of what a browser sends beyond, before it is told
 # A file or a whole class, and so more than any message.
 LARGER = dict.fromkeys(
@@ -30,10 +35,11 @@ class SizeLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse what announces too much at once, and what brings too much as soon as it does."""
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+        path = scope.get("path", "")
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD") or path.startswith(CALLBACKS):
             await self.app(scope, receive, send)
             return
-        largest = LARGER.get(scope["path"], LARGEST)
+        largest = LARGER.get(path, LARGEST_OF_PAYMENTS if path.startswith(PAYMENTS) else LARGEST)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if announced.isdigit() and int(announced) > largest:
             if wants_page(scope):

@@ -81,7 +81,10 @@ class Timed(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         tls = self._stream.start_tls(ssl_context, server_hostname, self._deadline.at_most(timeout))
-        return Timed(tls, self._deadline)
+        return self._over(tls)
+
+    def _over(self, stream: httpcore.NetworkStream) -> "Timed":
+        return Timed(stream, self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable" and time.monotonic() - self._heard_at < TRUSTED_SECONDS:

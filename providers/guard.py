@@ -66,11 +66,16 @@ class Unfit(httpcore.ConnectError):
 
 
 class Guard(httpcore.NetworkBackend):
-    """Connects where the name leads to, if that is allowed. The resolver keeps to time limits of its own."""
+    """Connects where the name leads to, if that is allowed. The resolver keeps to time limits of its own.
 
-    def __init__(self, resolve: Resolver, attempt: Deadline) -> None:
+    most_heard: bytes of one answer with all that goes before and around it. httpcore reads on past each early
+    answer (103) for ever, and takes the whole processor where they come without end.
+    """
+
+    def __init__(self, resolve: Resolver, attempt: Deadline, most_heard: int) -> None:
         self._resolve = resolve
         self._attempt = attempt
+        self._most_heard = most_heard
         self._tcp = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -87,7 +92,7 @@ class Guard(httpcore.NetworkBackend):
                 seconds = self._attempt.at_most(timeout)
                 # An address, no name: nothing is resolved a second time.
                 stream = self._tcp.connect_tcp(str(address), port, seconds, local_address, socket_options)
-                return _Timed(stream, self._attempt)
+                return _Bounded(stream, self._attempt, self._most_heard)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -104,8 +109,25 @@ class Guard(httpcore.NetworkBackend):
         return list(dict.fromkeys(addresses))
 
 
-class _Timed(Timed):
-    """A connection whose every step keeps to the time of the whole attempt, and says why TLS failed."""
+class _Bounded(Timed):
+    """A connection whose every step keeps to the time of the whole attempt, and each answer to a size; says
+    why TLS failed."""
+
+    def __init__(self, stream: httpcore.NetworkStream, attempt: Deadline, most_heard: int) -> None:
+        super().__init__(stream, attempt)
+        self._most_heard = most_heard
+        self._heard = 0
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        heard = super().read(max_bytes, timeout)
+        self._heard += len(heard)
+        if self._heard > self._most_heard:
+            raise httpcore.ReadError
+        return heard
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._heard = 0
+        super().write(buffer, timeout)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -116,3 +138,6 @@ class _Timed(Timed):
             if isinstance(error.__cause__, ssl.SSLCertVerificationError):
                 raise Unfit("shows no valid certificate") from None
             raise Unfit("does not speak TLS as it should") from None
+
+    def _over(self, stream: httpcore.NetworkStream) -> Timed:
+        return _Bounded(stream, self._deadline, self._most_heard)

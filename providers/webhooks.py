@@ -32,6 +32,7 @@ CONNECT_SECONDS = 3.0  # to each address of the name
 READ_SECONDS = 10.0
 TOTAL_SECONDS = 15.0  # of one attempt, however slowly the answer drips; less than the lease of an event
 MOST_READ = 16 * 1024  # bytes of an answer's body, of which only the status counts
+MOST_HEARD = 128 * 1024  # bytes of a whole answer, head and early answers too
 LONGEST_URL = 2048
 _TIMEOUTS = {"connect": CONNECT_SECONDS, "read": READ_SECONDS, "write": READ_SECONDS, "pool": CONNECT_SECONDS}
 
@@ -118,7 +119,9 @@ class Sender:
     def __init__(self, resolve: Resolver = socket.getaddrinfo, tls: ssl.SSLContext | None = None) -> None:
         self._time = Deadline()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls or http.trusted(), max_connections=1, network_backend=Guard(resolve, self._time)
+            ssl_context=tls or http.trusted(),
+            max_connections=1,
+            network_backend=Guard(resolve, self._time, MOST_HEARD),
         )
 
     def __enter__(self) -> "Sender":

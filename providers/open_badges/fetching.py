@@ -14,6 +14,7 @@ from providers.guard import Guard, Resolver, Unfit
 from providers.webhooks import checked_url
 
 MOST_BYTES = 1024 * 1024
+MOST_HEARD = MOST_BYTES + 128 * 1024  # of a whole answer, its head too
 MOST_FETCHES = 8  # for one badge
 SECONDS = 5.0  # for one of them
 _TIMEOUTS = {"connect": 3.0, "read": SECONDS, "write": SECONDS, "pool": 3.0}
@@ -32,7 +33,9 @@ class Fetcher:
     def __init__(self, resolve: Resolver = socket.getaddrinfo, tls: ssl.SSLContext | None = None) -> None:
         self._time = Deadline()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=tls or http.trusted(), max_connections=1, network_backend=Guard(resolve, self._time)
+            ssl_context=tls or http.trusted(),
+            max_connections=1,
+            network_backend=Guard(resolve, self._time, MOST_HEARD),
         )
         self._kept: dict[str, bytes | NotFetched] = {}
 

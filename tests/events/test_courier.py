@@ -174,6 +174,35 @@ def test_a_client_that_always_has_more_gives_way_to_others(
     has_enough.set()
 
 
+def test_clients_whose_endpoints_are_slow_hold_up_nobody_else_with_all_lanes_theirs(
+    database: str, platform: Platform, monkeypatch: pytest.MonkeyPatch, courier: Courier
+) -> None:
+    """Slow is not down: who takes its time, and then takes or refuses the event, gets the next one."""
+    monkeypatch.setattr(courier_room, "MOST_LANES", 2)
+    monkeypatch.setattr(courier_room, "TURN_SECONDS", 0.1)
+    is_over = threading.Event()
+    payments: dict[str, list[UUID]] = {name: [a_payment() for _ in range(50)] for name in ("slow", "slower")}
+    taken = set(map(str, payments["slow"]))
+
+    def slow(one: Received) -> int:
+        is_over.wait(0.2)
+        return 200 if one.data["payment_id"] in taken else 500
+
+    platform.reply = slow
+    ids = {name: a_client(name, platform) for name in payments}
+    platform.secrets = []  # one receiver for two clients: here it does not verify
+    for name, some in payments.items():
+        for payment in some:
+            emit(ids[name], payment, "payment.paid")
+    eventually(lambda: platform.at_work == 2)
+    with Platform() as quick:
+        quickly = emit(a_client("quick", quick), a_payment(), "payment.paid")
+        before = len(platform.received)
+        eventually(lambda: delivered_all(quickly))
+    assert len(platform.received) - before < 20, "they had all their events first"
+    is_over.set()
+
+
 def test_two_couriers_share_the_work_and_send_nothing_twice(
     client: UUID, platform: Platform, courier: Courier
 ) -> None:

@@ -448,6 +448,33 @@ def test_endless_headers_are_not_read(database: str) -> None:
         assert send(url) == Answer("down", "broke off its answer")
 
 
+def test_early_answers_without_end_are_not_read(database: str) -> None:
+    """Each is small, and reading past them would take the processor until the time is over."""
+    written = 0
+
+    def flood(connection: socket.socket) -> None:
+        nonlocal written
+        while True:
+            connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 400)
+            written += 1
+
+    with speaking(flood) as url:
+        assert send(url) == Answer("down", "broke off its answer")
+    assert written * 11_200 < 32 * 1024**2  # what the kernel's buffers took
+
+
+def test_early_answers_over_tls_are_counted_too_and_each_answer_by_itself(
+    database: str, platform: Platform, secure: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MOST_HEARD", 300)
+    url = f"https://hooks.example:{platform.port}/"
+    with Sender(resolve=Names(["127.0.0.1"]), tls=secure) as sender:
+        for _ in range(5):
+            assert sender.send(url, [NEW], "evt_1", CONTENT) == Answer("delivered")
+        platform.reply = lambda _received: (200, {"X-Long": "x" * 300})
+        assert sender.send(url, [NEW], "evt_1", CONTENT) == Answer("down", "broke off its answer")
+
+
 @pytest.mark.parametrize(
     ("begins", "drips"),
     [
