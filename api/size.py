@@ -8,10 +8,8 @@ from api.problem_kinds import KINDS
 from api.problems import Problem, answer, wants_page
 
 LARGEST = 1024 * 1024
-PAYMENTS, LARGEST_OF_PAYMENTS = (
-    "/api/v1/payments/",
-    64 * 1024,
-)  # anybody can send there, and all of it is read
+PAYMENTS = "/api/v1/payments/"
+LARGEST_OF_PAYMENTS = 64 * 1024  # each member of theirs is looked at, and none of ours is larger
 CALLBACKS = "/api/v1/payments/callback/"  # keep to their own limit, and refuse in their gateway's form
 READ_ON = 64 * 1024 * 1024  # of what a browser sends beyond, before it is told
 # A file or a whole class, and so more than any message.
