@@ -13,6 +13,7 @@ import httpx
 
 from common import clock
 from common.settings import settings
+from providers.http import trusted
 
 _TIMEOUT = httpx.Timeout(10, connect=2)
 _ENDED = frozenset({"COMPLETED", "CANCELLED", "FAILED", "CRASHED"})
@@ -162,4 +163,6 @@ def _client(timeout: httpx.Timeout) -> httpx.Client:
         headers["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
     url = httpx.URL(api_url())
     is_local = url.host in ("127.0.0.1", "localhost", "::1")
-    return httpx.Client(base_url=url, timeout=timeout, headers=headers, trust_env=not is_local)
+    return httpx.Client(
+        base_url=url, timeout=timeout, headers=headers, trust_env=not is_local, verify=trusted()
+    )

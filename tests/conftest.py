@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,34 +16,41 @@ import hypothesis
 import psycopg
 import pytest
 import shared_prefect
-from fresh_databases import FreshDatabases
+from fresh_databases import FreshDatabases, set_for_tests
 from nursery import Nursery
 
 if TYPE_CHECKING:
     from jembatan.stack import Stack
 
 _TOP = "TESTS_OF"  # names the process that pytest was started as, and a folder for all that it starts
-_WHAT_TAKES_LONGEST = (  # more than half a minute each
+_WHAT_TAKES_LONGEST = (  # more than twenty seconds each; the first needs no Prefect server of ours
     "stack/test_stack.py",
-    "reconciliation/test_process.py",
-    "api/test_relay.py",
     "siplatih/test_programs.py",
-    "credentials/test_europass_export.py",
-    "browser/test_console.py",
+    "reconciliation/test_process.py",
+    "providers/test_contract.py",
     "refunds/test_refund_races.py",
-    "refunds/test_refund.py",
-    "payments/test_sweep.py",
-    "payments/test_callback.py",
-    "browser/test_credential_pages.py",
-    "refunds/test_exceptions_given_back.py",
-    "refunds/test_foreign_refunds.py",
-    "units/test_clients_commands.py",
-    "credentials/test_linkedin_share.py",
-    "persons/test_completions.py",
-    "payments/test_create.py",
+    "credentials/test_europass_export.py",
     "events/test_courier.py",
-    "stack/test_database.py",
+    "persons/test_completions.py",
+    "credentials/test_linkedin_share.py",
+    "refunds/test_refund.py",
+    "credentials/test_export.py",
+    "refunds/test_refund_process.py",
+    "payments/test_callback.py",
+    "payments/test_create.py",
+    "refunds/test_foreign_refunds.py",
+    "refunds/test_exceptions_given_back.py",
+    "browser/test_console.py",
+    "browser/test_credential_pages.py",
+    "payments/test_sweep.py",
+    "reconciliation/test_exceptions_worked.py",
+    "units/test_clients_commands.py",
+    "api/test_relay.py",
+    "providers/test_tokens.py",
+    "stack/test_runs.py",
+    "refunds/test_approving.py",
 )
+_TRIED = ("test_openapi_tried.py", "test_openapi_a_thousand_times.py")
 
 # Prefect and our settings read the environment when they are imported: point both away from the
 # user's own set-up before any test module does.
@@ -71,6 +79,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where several processes test, they all need the Prefect server: it starts while they collect."""
     if config.getoption("numprocesses", None):
         shared_prefect.begin(_SHARED, _OWNER)
+    # Each of them collects everything. Each begins in another room, and finds the other rooms compiled.
+    name, tests = os.environ.get("PYTEST_XDIST_WORKER", ""), Path(__file__).parent
+    if name and [(config.invocation_params.dir / one).resolve() for one in config.args] == [tests]:
+        rooms = sorted(str(one) for one in tests.iterdir() if one.is_dir() and not one.name.startswith("_"))
+        first = int(name.removeprefix("gw")) * len(rooms) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        config.args = [*rooms[first:], *rooms[:first]]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -86,6 +100,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if is_wanted or collection_path.name != "test_openapi_a_thousand_times.py" else True
 
 
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
+    """The plugin of schemathesis takes a while to load, and then looks at every test there is."""
+    if file_path.name in _TRIED:
+        parent.config.pluginmanager.import_plugin("schemathesis.pytest.plugin")
+
+
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Files and long texts are no names: some are made anew in each process, and differ between them."""
     return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 80) else None
@@ -94,17 +114,22 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest begins first: else one process is left alone with it in the end. And no two tests
-    bear one name: xdist runs one of those, and calls it all."""
+    bear one name: xdist runs one of those, and calls it all. The order is the same in all processes."""
     twice = sorted(name for name, times in Counter(item.nodeid for item in items).items() if times > 1)
     if twice:
         raise pytest.UsageError(f"more than one test is called {', '.join(twice)}")
     first = {name: place for place, name in enumerate(_WHAT_TAKES_LONGEST)}
     tests = Path(__file__).parent
-    items.sort(key=lambda item: first.get(item.path.relative_to(tests).as_posix(), len(first)))
+    items.sort(key=lambda item: (first.get(item.path.relative_to(tests).as_posix(), len(first)), item.path))
 
 
-# Nothing of a test outlives the machine; and no test's database lives until somebody would vacuum it.
-_FOR_TESTS = ("fsync = off", "full_page_writes = off", "autovacuum = off")
+LONGEST_TEST = 45.0  # seconds, of those that cannot bear midnight
+
+
+def until_midnight(at: datetime) -> float:
+    """Seconds until the next day begins in Jakarta."""
+    begun = (at + timedelta(hours=7)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (begun + timedelta(days=1, hours=-7) - at).total_seconds()
 
 
 @pytest.fixture(scope="session")
@@ -113,10 +138,7 @@ def server() -> Iterator[str]:
     from jembatan.stack.database import database
 
     with database(_SCRATCH / "postgres-home") as url:
-        with psycopg.connect(url, autocommit=True) as admin:
-            for setting in _FOR_TESTS:
-                admin.execute(f"ALTER SYSTEM SET {setting}".encode())
-            admin.execute("SELECT pg_reload_conf()")
+        set_for_tests(url)
         yield url
 
 
@@ -142,12 +164,34 @@ def fresh_database(server: str, template: str) -> FreshDatabase:
     return FreshDatabases(server, template).one
 
 
+@pytest.fixture(scope="session")
+def made_keys() -> Path:
+    """The keys that a home makes on first use, towards the sandbox and of badges; RSA keys take a while."""
+    from common.settings import settings
+    from credentials import ours
+    from jembatan.stack.home import Home
+    from jembatan.stack.keys import sandbox_keys
+
+    home = Home(_SCRATCH / "keys-home")
+    home.prepare()
+    sandbox_keys(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JEMBATAN_HOME", str(home.path))
+        settings.cache_clear()
+        ours.keys()
+    settings.cache_clear()
+    return home.keys
+
+
 @pytest.fixture
-def database(fresh_database: FreshDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def database(
+    fresh_database: FreshDatabase, made_keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """Address of an empty, migrated database; this process works on it, with a home of its own."""
     from common.settings import settings
     from records import db
 
+    shutil.copytree(made_keys, tmp_path / "keys")
     with fresh_database() as url:
         monkeypatch.setenv("JEMBATAN_DATABASE_URL", url)
         monkeypatch.setenv("JEMBATAN_HOME", str(tmp_path))
@@ -155,6 +199,14 @@ def database(fresh_database: FreshDatabase, tmp_path: Path, monkeypatch: pytest.
         yield url
         db.engine(url).dispose()
         settings.cache_clear()
+
+
+@pytest.fixture
+def one_day() -> None:
+    """Midnight in Jakarta is not within the test: shortly before it, the test waits until it is over."""
+    left = until_midnight(datetime.now(UTC))
+    if left < LONGEST_TEST:
+        time.sleep(left)
 
 
 @pytest.fixture(scope="session")

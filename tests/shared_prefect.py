@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from fresh_databases import set_for_tests
 
 PATIENCE = 180.0  # seconds
 # What no test asks of a server: each of these looks at every event, or at the clock.
@@ -113,15 +114,14 @@ def _serve(folder: Path, owner: psutil.Process) -> None:
     from jembatan.stack.database import database
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    with (
-        database(folder / "prefect" / "home") as postgres,
-        prefect_server(postgres, folder / "prefect") as url,
-    ):
-        aside = folder / "prefect.url.new"
-        aside.write_text(url)
-        aside.rename(folder / "prefect.url")
-        while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.5)
+    with database(folder / "prefect" / "home") as postgres:
+        set_for_tests(postgres)
+        with prefect_server(postgres, folder / "prefect") as url:
+            aside = folder / "prefect.url.new"
+            aside.write_text(url)
+            aside.rename(folder / "prefect.url")
+            while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.5)
 
 
 if __name__ == "__main__":

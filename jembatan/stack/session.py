@@ -83,23 +83,26 @@ def _pointing_to(home: Home, target: Stack) -> Iterator[None]:
     wanted = environment(home, target)
     names = {name for name in (*wanted, *os.environ) if wanted.get(name) != os.environ.get(name)}
     before = {name: os.environ.get(name) for name in names}
-    _set({name: wanted.get(name) for name in names})
+    # Prefect takes a while to read its settings again: where nobody asked for it, what it has read may stay.
+    is_asked_for, was_loaded = target.prefect_api_url is not None, "prefect" in sys.modules
+    _set({name: wanted.get(name) for name in names}, for_prefect=is_asked_for and was_loaded)
     try:
         yield
     finally:
-        if "prefect" in sys.modules:
+        for_prefect = "prefect" in sys.modules and (is_asked_for or not was_loaded)
+        if for_prefect:
             _let_prefect_finish()
-        _set(before)
+        _set(before, for_prefect=for_prefect)
 
 
-def _set(values: Mapping[str, str | None]) -> None:
+def _set(values: Mapping[str, str | None], *, for_prefect: bool) -> None:
     for name, value in values.items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
     settings.cache_clear()
-    if "prefect" in sys.modules:
+    if for_prefect:
         from prefect.context import refresh_global_settings_context
 
         refresh_global_settings_context()

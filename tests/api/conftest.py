@@ -1,23 +1,29 @@
 """The API on a fresh database, and one real Prefect server for all tests that hand something over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import httpx
 import psycopg
 import pytest
-import shared_prefect
 from api_world import Day, every_class
 from console_browser import SIGN_IN, Browser, Person, key_of
-from tried import world  # noqa: F401 - a fixture of two files
 
-from api import figures
+from api import figures, relay
 from api.console import signing_in
 from common.settings import settings
-from deployments.names import RECONCILE_ON_DEMAND, REFUND_ON_DEMAND
+from deployments.names import RECONCILE_FLOW, REFUND_FLOW
+from jembatan.stack import Stack
 from records import client as clients
 from records import reconciliation
 from records.db import engine, unit_of_work
 
+if TYPE_CHECKING:
+    from tried import World
+
+FreshDatabase = Callable[[], AbstractContextManager[str]]
 PARAMETERS = {
     "type": "object",
     "required": ["gateway"],
@@ -95,29 +101,42 @@ def day(server: str, template: str, address: str, tmp_path_factory: pytest.TempP
     return shown
 
 
+@pytest.fixture(scope="module")
+def world(fresh_database: FreshDatabase, tmp_path_factory: pytest.TempPathFactory) -> Iterator["World"]:
+    """What schemathesis tries the API in; to load it takes a while, and few need it."""
+    from tried import a_world
+
+    with a_world(fresh_database, tmp_path_factory) as made:
+        yield made
+
+
 @pytest.fixture(scope="session")
-def prefect_server(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a Prefect server's API with our deployments, which no worker serves."""
-    with shared_prefect.prefect_server(server, tmp_path_factory.mktemp("prefect")) as url:
-        for named, parameters in ((RECONCILE_ON_DEMAND, PARAMETERS), (REFUND_ON_DEMAND, REFUND_PARAMETERS)):
-            flow, name = named.split("/")
-            flow_id = httpx.post(f"{url}/flows/", json={"name": flow}).json()["id"]
-            deployment = {
-                "name": name,
-                "flow_id": flow_id,
-                "enforce_parameter_schema": True,
-                "parameter_openapi_schema": parameters,
-            }
-            httpx.post(f"{url}/deployments/", json=deployment).raise_for_status()
-        yield url
+def deployed(parts: Stack) -> dict[str, str]:
+    """Deployments of two flows on the shared Prefect server, which no worker serves. Their name is known here
+    only: what the desks of other tests ask for, that server does not take."""
+    made = {}
+    for flow, parameters in ((RECONCILE_FLOW, PARAMETERS), (REFUND_FLOW, REFUND_PARAMETERS)):
+        url, name = parts.prefect_api_url, f"of-{uuid4()}"
+        flow_id = httpx.post(f"{url}/flows/", json={"name": flow}).json()["id"]
+        deployment = {
+            "name": name,
+            "flow_id": flow_id,
+            "enforce_parameter_schema": True,
+            "parameter_openapi_schema": parameters,
+        }
+        httpx.post(f"{url}/deployments/", json=deployment).raise_for_status()
+        made[flow] = f"{flow}/{name}"
+    return made
 
 
 @pytest.fixture
-def prefect(database: str, prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
-    """Our settings point at that server; asks it what it knows."""
-    monkeypatch.setenv("JEMBATAN_PREFECT_API_URL", prefect_server)
-    settings.cache_clear()
-    with httpx.Client(base_url=prefect_server, timeout=60) as asking:
+def prefect(
+    database: str, parts: Stack, deployed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[httpx.Client]:
+    """The relay hands over to those deployments; asks the server what it knows."""
+    for flow, name in deployed.items():
+        monkeypatch.setitem(relay.DEPLOYMENTS, flow, name)
+    with httpx.Client(base_url=str(parts.prefect_api_url), timeout=60) as asking:
         yield asking
 
 

@@ -4,12 +4,12 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
-import schemathesis
 
 from api.app import app
 from api.callback_docs import MESSAGES
@@ -53,10 +53,11 @@ IDS = {
     "list_findings", "read_finding", "explain_finding", "newest_entitlement_run",
     "healthz", "readyz", "metrics",
 }  # fmt: skip
-each_operation = pytest.mark.parametrize("name", OPERATIONS)
 
 
 def test_it_is_valid_openapi() -> None:
+    import schemathesis  # takes a while to load, in each process that collects this file
+
     assert DESCRIBED["openapi"].startswith("3.1")
     schemathesis.openapi.from_dict(DESCRIBED).validate()
     for schema in MODELS.values():
@@ -68,78 +69,87 @@ def test_generated_clients_keep_the_names_of_their_methods() -> None:
     assert len(OPERATIONS) == len(IDS)
 
 
-@each_operation
-def test_every_operation_is_described(name: str) -> None:
-    operation = OPERATIONS[name]
-    assert operation["summary"]
-    assert operation["description"]
-    assert set(operation["tags"]) <= {tag["name"] for tag in DESCRIBED["tags"] if tag["description"]}
-    for parameter in operation.get("parameters", []):
-        assert parameter["description"], parameter
-        assert "anyOf" not in parameter["schema"], parameter
-    for status, answer in operation["responses"].items():
-        assert answer["description"] not in ("", "Successful Response", "Validation Error"), status
-        for header in answer.get("headers", {}).values():
-            assert header["description"]
+def test_every_operation_is_described() -> None:
+    tags = {tag["name"] for tag in DESCRIBED["tags"] if tag["description"]}
+    for name, operation in OPERATIONS.items():
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert set(operation["tags"]) <= tags, name
+        for parameter in operation.get("parameters", []):
+            assert parameter["description"], (name, parameter)
+            assert "anyOf" not in parameter["schema"], (name, parameter)
+        for status, answer in operation["responses"].items():
+            said = answer["description"]
+            assert said not in ("", "Successful Response", "Validation Error"), (name, status)
+            for header in answer.get("headers", {}).values():
+                assert header["description"], (name, status)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_member_of_every_model_is_described(name: str) -> None:
-    assert MODELS[name]["description"]
-    for member, schema in MODELS[name]["properties"].items():
-        assert schema.get("description"), member
+def test_every_member_of_every_model_is_described() -> None:
+    for name, model in MODELS.items():
+        assert model["description"], name
+        for member, schema in model["properties"].items():
+            assert schema.get("description"), (name, member)
 
 
-@each_operation
-def test_every_operation_for_clients_names_its_scope(name: str) -> None:
-    operation = OPERATIONS[name]
-    is_for_clients = "/api/v1/" in name and "/callback/" not in name
-    if not is_for_clients:
-        assert "security" not in operation
-        return
-    ((scheme, (scope,)),) = operation["security"][0].items()
-    assert scheme in DESCRIBED["components"]["securitySchemes"]
-    assert f"Needs the scope `{scope}`" in operation["description"]
+def test_every_operation_for_clients_names_its_scope() -> None:
+    for name, operation in OPERATIONS.items():
+        is_for_clients = "/api/v1/" in name and "/callback/" not in name
+        assert ("security" in operation) is is_for_clients, name
+        if is_for_clients:
+            ((scheme, (scope,)),) = operation["security"][0].items()
+            assert scheme in DESCRIBED["components"]["securitySchemes"], name
+            assert f"Needs the scope `{scope}`" in operation["description"], name
 
 
-@each_operation
-def test_every_post_of_a_client_takes_an_idempotency_key(name: str) -> None:
-    operation = OPERATIONS[name]
-    if not name.startswith("POST") or "security" not in operation:
-        return
-    assert "Idempotency-Key" in {one["name"] for one in operation.get("parameters", [])}
-    assert f"{TYPE}idempotency-key-reused" in problems(operation)["422"]
+def test_every_post_of_a_client_takes_an_idempotency_key() -> None:
+    posts = {name: one for name, one in OPERATIONS.items() if name.startswith("POST") and "security" in one}
+    assert posts
+    for name, operation in posts.items():
+        assert "Idempotency-Key" in {one["name"] for one in operation.get("parameters", [])}, name
+        assert f"{TYPE}idempotency-key-reused" in problems(operation)["422"], name
 
 
-def examples() -> Iterator[Any]:
-    """Each example of a body with its schema, and where it stands."""
+def examples() -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Each example of a body: where it stands, its schema and itself."""
     for name, operation in OPERATIONS.items():
         bodies = {"request": operation["requestBody"]} if "requestBody" in operation else {}
         for where, body in (bodies | operation["responses"]).items():
             for media in body.get("content", {}).values():
                 for title, one in media.get("examples", {}).items():
-                    yield pytest.param(media["schema"], one["value"], id=f"{name} {where} {title}")
+                    yield f"{name} {where} {title}", media["schema"], one["value"]
     for name, model in MODELS.items():
         for number, value in enumerate(model.get("examples", [])):
-            yield pytest.param(model, value, id=f"{name} {number}")
+            yield f"{name} {number}", model, value
 
 
-@pytest.mark.parametrize(("schema", "example"), list(examples()))
-def test_every_example_is_what_its_schema_says(schema: dict[str, Any], example: Any) -> None:
-    whole = schema | {"components": DESCRIBED["components"]}
-    jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(example)
+@cache
+def validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    """Of a schema as text: many examples have the same one."""
+    whole = json.loads(schema) | {"components": DESCRIBED["components"]}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
 
-@each_operation
-def test_every_body_of_json_has_an_example(name: str) -> None:
-    operation = OPERATIONS[name]
-    for body in [operation.get("requestBody", {}), *operation["responses"].values()]:
-        for media_type, media in body.get("content", {}).items():
-            if "json" not in media_type:
-                continue
-            model = MODELS.get(media["schema"].get("$ref", "").rpartition("/")[2], {})
-            members = model.get("properties", {}).values()
-            assert media.get("examples") or model.get("examples") or all("examples" in one for one in members)
+def test_every_example_is_what_its_schema_says() -> None:
+    wrong = {
+        where: [str(error) for error in errors]
+        for where, schema, example in examples()
+        if (errors := list(validator(json.dumps(schema)).iter_errors(example)))
+    }
+    assert wrong == {}
+    assert len(list(examples())) > len(OPERATIONS)
+
+
+def test_every_body_of_json_has_an_example() -> None:
+    for name, operation in OPERATIONS.items():
+        for body in [operation.get("requestBody", {}), *operation["responses"].values()]:
+            for media_type, media in body.get("content", {}).items():
+                if "json" not in media_type:
+                    continue
+                model = MODELS.get(media["schema"].get("$ref", "").rpartition("/")[2], {})
+                members = model.get("properties", {}).values()
+                told = media.get("examples") or model.get("examples")
+                assert told or all("examples" in one for one in members), name
 
 
 # Problems
@@ -155,12 +165,12 @@ def problems(operation: dict[str, Any]) -> dict[str, set[str]]:
     }
 
 
-@each_operation
-def test_problems_are_documented_under_their_status(name: str) -> None:
-    for status, kinds in problems(OPERATIONS[name]).items():
-        assert kinds
-        for kind in kinds:
-            assert KINDS[kind.removeprefix(TYPE)].status == int(status)
+def test_problems_are_documented_under_their_status() -> None:
+    for name, operation in OPERATIONS.items():
+        for status, kinds in problems(operation).items():
+            assert kinds, name
+            for kind in kinds:
+                assert KINDS[kind.removeprefix(TYPE)].status == int(status), name
 
 
 def test_every_kind_of_problem_is_documented_where_it_can_come_up() -> None:

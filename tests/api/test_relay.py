@@ -1,6 +1,7 @@
 """The relay over a real Prefect server: what is asked for is handed over, once, and nothing is lost."""
 
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from api_world import execute
 from till import wait_until
 
-from api import relay, sweep
+from api import prefect_server, relay, sweep
 from api.prefect_server import PrefectUnavailable
 from common import clock
 from deployments.names import RECONCILE_FLOW, REFUND_FLOW
@@ -73,6 +74,14 @@ def test_a_due_run_becomes_a_flow_run_that_knows_it(prefect: httpx.Client) -> No
     run = kept(run_id)
     assert (run.state, str(run.flow_run_id)) == ("queued", made["id"])
     assert run.submitted_at is not None
+
+
+def test_a_look_at_prefect_reads_the_authorities_that_we_trust_no_second_time(
+    prefect: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prefect_server.is_reachable()
+    monkeypatch.delattr(ssl, "create_default_context")
+    assert prefect_server.is_reachable()
 
 
 def test_a_relay_that_dies_in_between_hands_nothing_over_twice(prefect: httpx.Client) -> None:

@@ -6,7 +6,7 @@ where requests follow each other, that what was made is there.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -190,11 +190,12 @@ def for_a_reason(_: CheckContext, response: Response, case: Case) -> None:
         assert kind(response) in OF_THE_ORDER
 
 
-@pytest.fixture(scope="module")
-def world(
+@contextmanager
+def a_world(
     fresh_database: Callable[[], AbstractContextManager[str]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
+    """The whole API at work on a database of its own, with something of each kind to ask for."""
     port = free_port()
     with fresh_database() as database, pytest.MonkeyPatch.context() as patch:
         patch.setenv("JEMBATAN_DATABASE_URL", database)

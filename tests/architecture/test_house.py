@@ -1,12 +1,13 @@
 """What must agree across rooms: names, schedules, gateways, layouts."""
 
 import importlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
+from api import relay
 from common.settings import GATEWAYS, settings
 from deployments import names
 from providers.reports.layout import FIELDS, layouts
@@ -21,28 +22,36 @@ def flow_of(deployment: dict[str, Any]) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-DEPLOYMENTS = {f"{flow_of(one).name}/{one['name']}": one for one in PREFECT["deployments"]}
-FLOWS = {flow.name: flow for flow in map(flow_of, PREFECT["deployments"])}
+@cache
+def deployments() -> dict[str, dict[str, Any]]:
+    """What is registered, by its whole name; every process collects this file, and few load the flows."""
+    return {f"{flow_of(one).name}/{one['name']}": one for one in PREFECT["deployments"]}
+
+
+@cache
+def flows() -> dict[str, Any]:
+    return {flow.name: flow for flow in map(flow_of, PREFECT["deployments"])}
 
 
 def test_prefect_yaml_registers_the_names_that_others_use() -> None:
     said = {value for name, value in vars(names).items() if name.isupper()}
-    assert set(DEPLOYMENTS) == {value for value in said if "/" in value}
-    assert set(FLOWS) == {value for value in said if "/" not in value} - {names.WORK_POOL}
-    assert {one["work_pool"]["name"] for one in DEPLOYMENTS.values()} == {names.WORK_POOL}
+    assert set(deployments()) == {value for value in said if "/" in value}
+    assert set(flows()) == {value for value in said if "/" not in value} - {names.WORK_POOL}
+    assert {one["work_pool"]["name"] for one in deployments().values()} == {names.WORK_POOL}
 
 
-def test_every_flow_can_be_started_on_demand() -> None:
-    assert {f"{name}/on-demand" for name in FLOWS} <= set(DEPLOYMENTS)
+def test_every_flow_can_be_started_on_demand_and_by_the_relay() -> None:
+    assert {f"{name}/on-demand" for name in flows()} <= set(deployments())
+    assert {name: f"{name}/on-demand" for name in flows()} == relay.DEPLOYMENTS
 
 
 def test_the_sweep_comes_each_minute() -> None:
-    (schedule,) = DEPLOYMENTS[names.SWEEP_SCHEDULED]["schedules"]
+    (schedule,) = deployments()[names.SWEEP_SCHEDULED]["schedules"]
     assert schedule["cron"] == "* * * * *"
 
 
 def test_the_night_has_one_run_for_each_gateway_at_two_in_jakarta() -> None:
-    schedules = DEPLOYMENTS[names.RECONCILE_NIGHTLY]["schedules"]
+    schedules = deployments()[names.RECONCILE_NIGHTLY]["schedules"]
     assert [one["parameters"] for one in schedules] == [
         {"gateway": name, "skip_if_done": True} for name in GATEWAYS
     ]
@@ -50,17 +59,17 @@ def test_the_night_has_one_run_for_each_gateway_at_two_in_jakarta() -> None:
     assert len({one["slug"] for one in schedules}) == len(GATEWAYS)
 
 
-@pytest.mark.parametrize("name", sorted(FLOWS))
-def test_the_form_offers_every_gateway_and_explains_every_field(name: str) -> None:
+def test_the_form_offers_every_gateway_and_explains_every_field() -> None:
     from prefect.utilities.callables import parameter_schema
 
     from flows.wallet import Wallet
 
     assert [one.value for one in Wallet] == list(GATEWAYS)
-    schema = parameter_schema(FLOWS[name]).model_dump()
-    for name, field in schema["properties"].items():
-        assert field.get("description"), name
-    assert not schema.get("required")
+    for name, flow in flows().items():
+        schema = parameter_schema(flow).model_dump()
+        for member, field in schema["properties"].items():
+            assert field.get("description"), (name, member)
+        assert not schema.get("required"), name
 
 
 def test_every_configured_layout_is_shipped_and_complete() -> None:

@@ -13,7 +13,8 @@ from records import client as clients
 from records.db import unit_of_work
 
 SOON = 0.2  # seconds until a desk looks again, where life can wait for two
-AT_ONCE = 0.02  # seconds until the relay and the courier notice that they are to stop
+AT_ONCE = 0.05  # seconds until the relay and the courier notice that they are to stop
+NOBODY = "http://127.0.0.1:9/api"
 
 
 @contextmanager
@@ -29,6 +30,8 @@ def at_work(parts: Stack, patch: pytest.MonkeyPatch) -> Iterator[Till]:
     url = f"http://127.0.0.1:{port}"
     patch.setenv("JEMBATAN_PUBLIC_URL", url)
     patch.setenv("JEMBATAN_API_PORT", str(port))
+    # Nothing is deployed at the tests' Prefect server, and to be told so each time takes longer than silence.
+    patch.setenv("JEMBATAN_PREFECT_API_URL", NOBODY)
     for gateway in GATEWAYS:  # a lost answer is waited for in many tests
         patch.setenv(f"JEMBATAN_{gateway.upper()}__READ_TIMEOUT", "2")
     settings.cache_clear()

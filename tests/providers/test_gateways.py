@@ -102,6 +102,16 @@ def test_the_report_of_a_day_that_is_not_over_is_not_there_yet(parts: Stack, nam
         _ = [list(blocks) for _, blocks in found]
 
 
+@pytest.mark.parametrize("kind", ["500", "429", "html", "half", "reset"])
+def test_a_report_that_fails_for_a_moment_is_worth_asking_for_again(parts: Stack, kind: str) -> None:
+    fail(parts, gateway="gopay", operation="report", kind=kind, times=1, retry_after=1)
+    with fetched("gopay", DAY) as found, pytest.raises(Transient) as error:
+        _ = [list(blocks) for _, blocks in found]
+    assert not isinstance(error.value, NotThereYet)
+    with fetched("gopay", DAY) as found:
+        assert all(len(b"".join(blocks)) > 0 for _, blocks in found)
+
+
 def test_a_drop_folder_gives_the_files_of_the_day(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from jembatan.stack import Stack
 
 
 @pytest.fixture
-def desk(parts: Stack, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(parts: Stack, database: str, one_day: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A desk on a database of its own. What is paid now is not too late for today's report, even at 23:45."""
     monkeypatch.setenv("JEMBATAN_CUTOFF_GRACE", "0")
     with at_work(parts, monkeypatch) as till:

@@ -16,7 +16,6 @@ from records.payment import Payment
 from tasks import reconcile_payments as tasks
 
 HEAD = "reference,gateway_reference,type,status,amount,fee,currency,occurred_at"
-TODAY = clock.business_date(clock.now())
 
 
 def line(
@@ -39,8 +38,15 @@ def line(
     return ",".join(str(cell) for cell in cells.values())
 
 
-def night(gateway: str, lines: Sequence[str], day: date = TODAY) -> dict[str, int]:
-    """Reconcile the day with a report of these lines; how many items each class has, but for empty ones."""
+def today() -> date:
+    """The business day; with the fixture `one_day` it is the same from a test's beginning to its end."""
+    return clock.business_date(clock.now())
+
+
+def night(gateway: str, lines: Sequence[str], day: date | None = None) -> dict[str, int]:
+    """Reconcile the day (default: today) with a report of these lines; how many items each class has, but for
+    empty ones."""
+    day = day or today()
     kept = files.keep("report.csv", ["\n".join([HEAD, *lines, ""]).encode()])
     with unit_of_work() as session:
         run, _ = process.request(session, "reconcile-payments", uuid4().hex, {})

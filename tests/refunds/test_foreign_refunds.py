@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from night import TODAY, line, night, notes, the_exception
+from night import line, night, notes, the_exception, today
 from refund_desk import Desk, rows, worked
 from till import wait_until
 
@@ -58,7 +58,7 @@ def test_a_refund_that_nobody_told_us_of_is_taken_in_from_the_report(desk: Desk)
     assert "report.csv, line 3" in (moved.source or "")
     # The same report again, and a later one that repeats the line: nothing is taken in twice.
     assert night("gopay", report) == {"matched": 2}
-    assert night("gopay", [foreign(made, 20_000)], TODAY - timedelta(days=1)) == {"matched": 1}
+    assert night("gopay", [foreign(made, 20_000)], today() - timedelta(days=1)) == {"matched": 1}
     assert back(desk, made) == ("partially_refunded", 20_000, 1)
 
 

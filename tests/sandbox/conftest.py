@@ -79,8 +79,8 @@ def http(address: str) -> Iterator[httpx.Client]:
     """A client of the sandbox; what a test armed is disarmed after it."""
     with httpx.Client(base_url=address, timeout=60) as client:
         yield client
-    httpx.delete(f"{address}/_sandbox/failures").raise_for_status()
-    httpx.delete(f"{address}/_sandbox/notifications").raise_for_status()
+        client.delete("/_sandbox/failures").raise_for_status()
+        client.delete("/_sandbox/notifications").raise_for_status()
 
 
 @pytest.fixture

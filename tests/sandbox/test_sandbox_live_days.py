@@ -17,9 +17,13 @@ from sandbox_listener import wait_until
 from sandbox_midtrans import MidtransCaller
 from sandbox_profiles import ProfileCaller
 
-TODAY = (datetime.now(UTC) + timedelta(hours=7)).date()
-DAYS = {name: TODAY - timedelta(days=number) for number, name in enumerate(("today", "one", "two", "three"))}
+pytestmark = pytest.mark.usefixtures("one_day")
 Through = Callable[[str, str], ProfileCaller]
+
+
+def ago(days: int) -> date:
+    """The day in Jakarta so many days before today."""
+    return (datetime.now(UTC) + timedelta(hours=7)).date() - timedelta(days=days)
 
 
 def at(day: date, clock: str = "12:00:00") -> str:
@@ -58,7 +62,7 @@ def gopay_rows(http: httpx.Client, day: date, *references: str) -> list[list[str
 def test_a_gopay_payment_and_its_refund_are_reported_on_their_days(
     gopay: MidtransCaller, http: httpx.Client
 ) -> None:
-    one, two = DAYS["one"], DAYS["two"]
+    one, two = ago(1), ago(2)
     before_one, before_two = truth(http, one), truth(http, two)
     made, unpaid = gopay.charge(), gopay.charge()
     gopay.act(made, "pay", at=at(two)).raise_for_status()
@@ -93,7 +97,7 @@ def test_a_gopay_payment_and_its_refund_are_reported_on_their_days(
 def test_an_ovo_payment_is_in_the_history(
     through: Through, http: httpx.Client, merchant_key: RSAPrivateKey, profile: str, clock: str
 ) -> None:
-    day = DAYS["three"]
+    day = ago(3)
     before = truth(http, day)
     made = through("ovo", profile).charge()
     through("ovo", profile).act(made, "pay", at=at(day, clock)).raise_for_status()
@@ -116,7 +120,7 @@ def linkaja_table(http: httpx.Client, day: date) -> list[list[str]]:
 
 
 def test_linkajas_file_and_its_total_have_live_payments(through: Through, http: httpx.Client) -> None:
-    day = DAYS["two"]
+    day = ago(2)
     before, rows_before = truth(http, day), linkaja_table(http, day)
     caller = through("linkaja", "faspay")
     made = caller.charge()
@@ -140,11 +144,11 @@ def test_linkajas_file_and_its_total_have_live_payments(through: Through, http: 
 
 
 def test_a_refund_of_the_dashboard_names_its_payment(through: Through, http: httpx.Client) -> None:
-    day = DAYS["one"]
+    day = ago(1)
     before = truth(http, day)
     caller = through("linkaja", "nicepay")
     made = caller.charge()
-    caller.act(made, "pay", at=at(DAYS["two"]))
+    caller.act(made, "pay", at=at(ago(2)))
     caller.act(made, "refund", at=at(day)).raise_for_status()
     assert added(http, day, "linkaja", before) == {"matched": (1, 150_000, 150_000)}
 
@@ -152,7 +156,7 @@ def test_a_refund_of_the_dashboard_names_its_payment(through: Through, http: htt
 def test_a_second_charge_is_a_duplicate_and_has_refunds_of_its_own(
     gopay: MidtransCaller, http: httpx.Client
 ) -> None:
-    day = DAYS["one"]
+    day = ago(1)
     before = truth(http, day)
     made = gopay.charge()
     gopay.act(made, "pay", at=at(day))
@@ -169,12 +173,12 @@ def test_a_second_charge_is_a_duplicate_and_has_refunds_of_its_own(
 
 
 def test_what_is_reversed_on_the_same_day_is_reported_so(gopay: MidtransCaller, http: httpx.Client) -> None:
-    day = DAYS["two"]
+    day = ago(2)
     same, later = gopay.charge(), gopay.charge()
     for made in (same, later):
         gopay.act(made, "pay", at=at(day))
     gopay.act(same, "reverse", at=at(day, "13:00:00"))
-    gopay.act(later, "reverse", at=at(DAYS["one"]))
+    gopay.act(later, "reverse", at=at(ago(1)))
     ((_, _, _, _, status, _, fee, *_),) = gopay_rows(http, day, same["order_id"])
     assert (status, fee) == ("chargeback", "")
     ((_, _, _, _, status, _, fee, *_),) = gopay_rows(http, day, later["order_id"])
@@ -182,7 +186,7 @@ def test_what_is_reversed_on_the_same_day_is_reported_so(gopay: MidtransCaller, 
 
 
 def test_another_amount_than_asked_for_is_a_mismatch(gopay: MidtransCaller, http: httpx.Client) -> None:
-    day = DAYS["one"]
+    day = ago(1)
     before = truth(http, day)
     made = gopay.charge()
     gopay.act(made, "pay", at=at(day), amount="150001.00").raise_for_status()
@@ -191,7 +195,7 @@ def test_another_amount_than_asked_for_is_a_mismatch(gopay: MidtransCaller, http
 
 
 def test_a_refund_of_a_generated_payment_adds_only_itself(gopay: MidtransCaller, http: httpx.Client) -> None:
-    day, paid_on = DAYS["one"], DAYS["three"]
+    day, paid_on = ago(1), ago(3)
     lines = http.get(f"/_sandbox/days/{paid_on}/ledger.csv").text.splitlines()
     row = next(line.split(",") for line in lines[200:] if ",gopay," in line and ",paid," in line)
     before, before_paid = truth(http, day), truth(http, paid_on)
@@ -208,7 +212,7 @@ def test_a_refund_of_a_generated_payment_adds_only_itself(gopay: MidtransCaller,
 def test_the_rest_of_a_generated_refund_leaves_its_day_as_it_was(
     gopay: MidtransCaller, http: httpx.Client
 ) -> None:
-    day = DAYS["three"]
+    day = ago(3)
     lines = http.get(f"/_sandbox/days/{day}/ledger.csv").text.splitlines()
     reference = next(line for line in lines if ",gopay," in line and ",partially_refunded," in line)
     before = truth(http, day)
@@ -221,9 +225,9 @@ def test_the_rest_of_a_generated_refund_leaves_its_day_as_it_was(
 
 def test_what_is_settled_today_is_in_no_report_yet(gopay: MidtransCaller, http: httpx.Client) -> None:
     made = gopay.paid()
-    answer = http.get(f"/gopay/reports/transactions-{DAYS['today']}.csv", auth=GOPAY)
+    answer = http.get(f"/gopay/reports/transactions-{ago(0)}.csv", auth=GOPAY)
     assert answer.status_code == 404
-    assert gopay_rows(http, DAYS["one"], made["order_id"]) == []
+    assert gopay_rows(http, ago(1), made["order_id"]) == []
 
 
 @pytest.mark.parametrize(

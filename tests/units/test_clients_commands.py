@@ -61,6 +61,14 @@ def test_a_new_client_is_shown_with_its_key_alone_on_a_line(jembatan: Jembatan) 
     assert whose(out.splitlines()[-1]) == "platform"
 
 
+def test_prefect_reads_its_settings_again_for_no_command_that_does_without_it(jembatan: Jembatan) -> None:
+    from prefect.context import SettingsContext
+
+    before = SettingsContext.get()
+    assert jembatan("list")[0] == 0
+    assert SettingsContext.get() is before
+
+
 def test_a_program_gets_the_members_by_name(told: Told) -> None:
     made = told("create", "p", "--scope", "payments:write,refunds", "--expires-in-days", "30")
     assert made.keys() >= {"client_id", "name", "scopes", "key_id", "api_key", "expires_at"}
