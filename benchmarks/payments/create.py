@@ -37,6 +37,7 @@ class Round:
     bare_late: list[float] = field(default_factory=list)  # what of the latencies is the load maker's own
     ours_late: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)  # seconds of the API for each charge, of each turn
+    stolen: float = 0.0  # seconds that the machine's host gave to others in the turns of ours
 
     @property
     def processor_ms(self) -> float:
@@ -83,8 +84,9 @@ def _turn(on: Stage, name: str, result: Round) -> None:
     bare = _bare(name, times)
     result.bare += bare["latencies"]
     result.bare_late += bare["late"]
-    before = _processor_of_api()
+    before, stolen = _processor_of_api(), psutil.cpu_times().steal
     answers = _created(on, name, times, result)
+    result.stolen += psutil.cpu_times().steal - stolen
     result.processor.append((_processor_of_api() - before) / TURN)
     result.ours += answers.latencies
     result.ours_late += answers.late

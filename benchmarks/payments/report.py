@@ -24,17 +24,18 @@ SWEEP_PER_SECOND = 300.0
 
 def created(rounds: Sequence[create.Round]) -> Table:
     """Each round of charges through our API beside the bare call; told: added while the gateway tells of
-    each; late: by how much the load makers came late to an arrival; API's processor: for each charge."""
+    each; late: by how much the load makers came late to an arrival; API's processor: for each charge; stolen:
+    by the machine's host, in the turns of `ours`."""
     table = _table(
         f"A charge at {create.RATE:.0f}/s, ms",
         "bare p50", "bare p99", "ours p50", "ours p99", "added p50", "added p99", "told p50", "told p99",
-        "late p99: bare", "ours", "API's processor", "other work",
+        "late p99: bare", "ours", "API's processor", "other work", "stolen, s",
     )  # fmt: skip
     for one in rounds:
         ours, bare = create.percentiles(one.ours), create.percentiles(one.bare)
         added = (one.added(0.5), one.added(0.99), one.added_when_told(0.5), one.added_when_told(0.99))
         late = (percentile(one.bare_late, 0.99), percentile(one.ours_late, 0.99))
-        row = (*bare, *ours, *added, *late, one.processor_ms, one.others)
+        row = (*bare, *ours, *added, *late, one.processor_ms, one.others, one.stolen)
         table.add_row(*(f"{value:.1f}" for value in row))
     return table
 
