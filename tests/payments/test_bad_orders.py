@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from till import Till, an_invoice, order
 
+_NOBODYS = "019ab1c2-7f10-7c3e-9d55-0a4b6f1e2d3c"
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -139,3 +140,12 @@ def test_of_many_wrong_members_some_are_named_and_none_at_length(till: Till) -> 
 
 def test_an_app_link_may_be_the_return_address(till: Till) -> None:
     assert till.create(return_url="id.platform.app://orders/1")["status"] == "pending"
+
+
+@pytest.mark.parametrize("path", ["create", "verify", f"{_NOBODYS}/cancel", f"{_NOBODYS}/refunds"])
+def test_a_request_about_payments_has_64_kib_at_most(till: Till, path: str) -> None:
+    content = json.dumps(order()).encode().ljust(64 * 1024 + 1)
+    answer = till.http.post(f"/api/v1/payments/{path}", content=content, headers=_JSON)
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:jembatan:problem:too-large")
+    answer = till.http.post(f"/api/v1/payments/{path}", content=content[:-1], headers=_JSON)
+    assert answer.status_code != 413
