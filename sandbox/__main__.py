@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import sys
 from datetime import date
 from pathlib import Path
@@ -32,6 +33,11 @@ def main() -> int:
     provider_key = chosen.provider_key or generate_private_key(65537, 2048)
     merchant = Merchant(chosen.client_key, provider_key, chosen.callback_base)
     app = create_app(books, merchant, chosen.journal.path if chosen.journal else None)
+    # What is loaded stays, and books only grow. To look through all that for garbage stops everything for a
+    # tenth of a second and more, which a caller takes for slowness of his own.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
     with contextlib.suppress(KeyboardInterrupt):
         server(app).run(sockets=[plug])
     return 0

@@ -1,7 +1,6 @@
 """The HTTP server: plain uvicorn, whose connections a failure can cut."""
 
 import asyncio
-import gc
 import socket
 import struct
 import sys
@@ -40,11 +39,6 @@ class Server(uvicorn.Server):
             host, port = sockets[0].getsockname()[:2]
             sys.stdout.write(f"Sandbox ready at http://{host}:{port}\n")
             sys.stdout.flush()
-            # What is loaded stays, and books only grow. To look through all that for garbage stops everything
-            # for a tenth of a second and more, which a caller takes for slowness of his own.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
 
 
 def listen(port: int) -> socket.socket:

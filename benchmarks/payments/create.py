@@ -17,7 +17,16 @@ from statistics import median
 import psutil
 
 from benchmarks.payments.load import ROOT, Answers, Plan, arrivals, percentile, request, send
-from benchmarks.payments.stage import AMOUNT_MINOR, Cores, Stage, WrongAnswer, check, stage, wait_until
+from benchmarks.payments.stage import (
+    AMOUNT_MINOR,
+    Cores,
+    Stage,
+    WrongAnswer,
+    check,
+    stage,
+    stolen,
+    wait_until,
+)
 
 RATE = 100.0
 TURN = 500  # requests
@@ -84,9 +93,9 @@ def _turn(on: Stage, name: str, result: Round) -> None:
     bare = _bare(name, times)
     result.bare += bare["latencies"]
     result.bare_late += bare["late"]
-    before, stolen = _processor_of_api(), psutil.cpu_times().steal
+    before, stolen_before = _processor_of_api(), stolen()
     answers = _created(on, name, times, result)
-    result.stolen += psutil.cpu_times().steal - stolen
+    result.stolen += stolen() - stolen_before
     result.processor.append((_processor_of_api() - before) / TURN)
     result.ours += answers.latencies
     result.ours_late += answers.late

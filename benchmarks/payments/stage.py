@@ -177,6 +177,11 @@ def wait_until(look: Callable[[], bool], what: str, seconds: float = 300) -> flo
     return time.monotonic() - start
 
 
+def stolen() -> float:
+    """Seconds of the cores that the machine's host has given to others so far; 0 where nobody counts."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
+
+
 class Cores:
     """How busy the machine's cores are with us and with others, from one look to the next."""
 

@@ -64,10 +64,11 @@ def test_what_does_not_end_holds_up_nobody(limit: str, monkeypatch: pytest.Monke
     async def all_of_them() -> int:
         mine = Turns(pool)
         slow = [asyncio.create_task(mine.work(ends.wait)) for _ in range(9 * turns.FEW)]
-        answer = await mine.work(lambda: 4711)  # it would wait for ever
-        ends.set()
-        await asyncio.gather(*slow)
-        return answer
+        try:
+            return await asyncio.wait_for(mine.work(lambda: 4711), 30)  # it would wait for ever
+        finally:
+            ends.set()
+            await asyncio.gather(*slow)
 
     with ThreadPoolExecutor(100) as pool:
         assert asyncio.run(all_of_them()) == 4711
