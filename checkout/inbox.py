@@ -261,7 +261,8 @@ def set_back(gateway: str, reference: str) -> None:
 
 def waiting(gateway: str, limit: int = 200) -> Sequence[str]:
     """References of which something waits, after all that can move nothing was put away together."""
+    now = clock.now()
     with glance() as session:
-        notification.put_away_known(session, gateway)
-        notification.put_aside_unknown(session, gateway)
-        return notification.due_references(session, gateway, limit)
+        notification.put_away_known(session, gateway, now)
+        notification.put_aside_unknown(session, gateway, now)
+        return notification.due_references(session, gateway, now, limit)

@@ -35,7 +35,7 @@ _PUT_AWAY_KNOWN = """
     WITH known AS (
         SELECT n.id, p.id AS payment_id, p.status FROM notifications n
         JOIN payments p ON p.gateway = n.gateway AND p.reference = n.reference
-        WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= now() AND NOT n.merchant_differs
+        WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= :now AND NOT n.merchant_differs
             AND n.amount_minor = p.amount_minor AND n.currency = p.currency
             AND n.claimed <> 'partially_refunded' -- each may be about another refund
             AND (n.claimed = p.status OR n.claimed = 'pending' AND p.status NOT IN ('created', 'unknown'))
@@ -47,7 +47,7 @@ _PUT_ASIDE_UNKNOWN = """
     UPDATE notifications SET state = 'quarantined', reason = :unknown_order, worked_at = now()
     WHERE id IN (
         SELECT n.id FROM notifications n
-        WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= now() AND NOT EXISTS (
+        WHERE n.state = 'received' AND n.gateway = :gateway AND n.due_at <= :now AND NOT EXISTS (
             SELECT FROM payments p WHERE p.gateway = n.gateway AND p.reference = n.reference)
         FOR UPDATE OF n SKIP LOCKED)"""
 
@@ -125,22 +125,27 @@ def keep(db: psycopg.Connection, messages: Sequence[Received]) -> None:
     db.execute(_KEEP, [[getattr(one, column.name) for one in rows] for column in fields(Received)])
 
 
-def put_away_known(session: Session, gateway: str) -> None:
-    """Deal at once with all that says what we know already: many messages do, and they move nothing."""
-    session.execute(sa.text(_PUT_AWAY_KNOWN), {"gateway": gateway})
+def put_away_known(session: Session, gateway: str, now: datetime) -> None:
+    """Deal at once with all that says what we know already: many messages do, and they move nothing.
+
+    now: only what is due by then, here and below. Who does all three steps takes one time for them: else what
+    becomes due in between is worked one by one, and in a steady stream that is always something.
+    """
+    session.execute(sa.text(_PUT_AWAY_KNOWN), {"gateway": gateway, "now": now})
 
 
-def put_aside_unknown(session: Session, gateway: str) -> None:
+def put_aside_unknown(session: Session, gateway: str, now: datetime) -> None:
     """Quarantine at once all that is about no payment of ours; a later payment brings its messages back."""
-    session.execute(sa.text(_PUT_ASIDE_UNKNOWN), {"gateway": gateway, "unknown_order": UNKNOWN_ORDER})
+    values = {"gateway": gateway, "now": now, "unknown_order": UNKNOWN_ORDER}
+    session.execute(sa.text(_PUT_ASIDE_UNKNOWN), values)
 
 
-def due_references(session: Session, gateway: str, limit: int) -> list[str]:
+def due_references(session: Session, gateway: str, now: datetime, limit: int) -> list[str]:
     """References of what a gateway told us and that waits to be worked, the longest waiting first."""
     due = (
         Notification.state == "received",
         Notification.gateway == gateway,
-        Notification.due_at <= clock.now(),
+        Notification.due_at <= now,
     )
     first = sa.func.min(Notification.id)
     found = sa.select(Notification.reference).where(*due).group_by(Notification.reference).order_by(first)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from events_world import (
@@ -88,6 +89,19 @@ def test_a_notification_wakes_the_courier_at_once(
         eventually(lambda: delivered_all(ids))
     finally:
         working.stop()
+
+
+def test_a_pending_charge_wakes_nobody_and_its_event_arrives_all_the_same(
+    client: UUID, platform: Platform, database: str, courier: Courier
+) -> None:
+    """Transactions that notify commit one after the other: charges would wait for each other's disk."""
+    with psycopg.connect(database, autocommit=True) as listening:
+        listening.execute("LISTEN platform_events")
+        (pending,) = emit(client, a_payment(), "payment.pending")
+        eventually(lambda: delivered_all([pending]))
+        assert list(listening.notifies(timeout=0.2)) == []
+        emit(client, a_payment(), "payment.paid")
+        assert list(listening.notifies(timeout=5, stop_after=1)) != []
 
 
 def sessions() -> list[str]:

@@ -87,6 +87,25 @@ def test_a_desk_does_not_ask_in_a_loop_for_what_another_process_works(
     till.becomes(made, "paid")
 
 
+def test_a_steady_stream_of_what_is_known_is_never_worked_one_by_one(database: str) -> None:
+    """Each second of a busy day brings messages that their charges are pending, which the answers said."""
+    with psycopg.connect(database, autocommit=True) as db:
+        db.execute(
+            """INSERT INTO payments (reference, gateway, amount_minor, currency, status, created_at)
+            VALUES ('T-1', 'gopay', 15000000, 'IDR', 'pending', now())"""
+        )
+        db.execute(
+            """INSERT INTO notifications (gateway, event, reference, claimed, word, amount_minor, currency,
+                confirm, merchant_differs, message, due_at)
+            SELECT 'gopay', convert_to(number::text, 'utf8'), 'T-1', 'pending', 'pending', 15000000, 'IDR',
+                false, false, '', now() + number * interval '1 ms' FROM generate_series(1, 500) number"""
+        )
+        one_by_one: list[str] = []
+        while db.execute("SELECT FROM notifications WHERE state = 'received'").fetchone() is not None:
+            one_by_one += inbox.waiting("gopay")
+    assert one_by_one == []
+
+
 def test_a_database_that_stalls_costs_no_message_and_keeps_none_that_was_given_up(
     till: Till, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
