@@ -1,4 +1,4 @@
-"""The event that a charge is pending wakes no courier: it is found at the next look, two seconds later at most.
+"""The event of a pending charge wakes no courier: its next look finds it, two seconds later at most.
 
 PostgreSQL lets transactions that notify commit one after the other, each with its own wait for the disk. A
 charge is what people wait for, and its answer says already what the event does.
