@@ -12,11 +12,12 @@ from checkout import inbox
 POLL = 2.0  # seconds between two looks when nothing new has come: what another process left lying
 GATHER = 0.2  # looks at most so often: what comes meanwhile is found together
 AT_ONCE = 4
-# In a storm payments are worked one after the other, with a rest after each: gateways want their answers
-# within seconds, while what they say may be worked a little later. Threads beside each other would take the
-# interpreter from the event loop by turns, and what comes meanwhile would wait for them all. It goes on, so
-# nobody waits for the storm's end; and no longer than PATIENCE for a gateway that is slow to tell.
-REST = 0.06
+# In a storm payments are worked one after the other, with a rest after each that is so many times as long as
+# the interpreter was needed for it: gateways want their answers within seconds, while what they say may be
+# worked a little later. Threads beside each other would take the interpreter from the event loop by turns,
+# and what comes meanwhile would wait for them all. It goes on, so nobody waits for the storm's end; and no
+# longer than PATIENCE for a gateway that is slow to tell.
+REST = 10
 PATIENCE = 1.0
 
 log = logging.getLogger("jembatan.desk")
@@ -61,6 +62,7 @@ class Desk:
             return False
         did_something = True
         in_turn = self._intake.is_in_storm() and self._intake.turn.acquire(timeout=PATIENCE)
+        begun = time.thread_time()
         try:
             did_something = inbox.work(self._gateway, reference)
         except Exception:  # one message that cannot be worked must not keep the others from it
@@ -68,6 +70,6 @@ class Desk:
             inbox.set_back(self._gateway, reference)
         finally:
             if in_turn:
-                self._stopping.wait(REST)
+                self._stopping.wait(min(PATIENCE, REST * (time.thread_time() - begun)))
                 self._intake.turn.release()
         return did_something
