@@ -19,6 +19,7 @@ AT_ONCE = 4
 # longer than PATIENCE for a gateway that is slow to tell.
 REST = 10
 PATIENCE = 1.0
+LONGEST_REST = PATIENCE / AT_ONCE  # else who comes last runs out of patience while the others only rest
 
 log = logging.getLogger("jembatan.desk")
 
@@ -70,6 +71,6 @@ class Desk:
             inbox.set_back(self._gateway, reference)
         finally:
             if in_turn:
-                self._stopping.wait(min(PATIENCE, REST * (time.thread_time() - begun)))
+                self._stopping.wait(min(LONGEST_REST, REST * (time.thread_time() - begun)))
                 self._intake.turn.release()
         return did_something

@@ -39,29 +39,53 @@ def ask(payment_id: UUID, *, cause: str, source: str) -> Asked:
     """Ask now, unless it was asked within the last second or the gateway wants to be left alone still."""
     with unit_of_work() as session:
         found = session.get_one(Payment, payment_id)
-        first = found.created_at + left_alone_for(found.gateway)
-        if clock.now() < first:
-            why_not = f"the gateway may be asked from {_clock(first)} on"
-            return Asked(found, None, why_not=why_not, may_ask_at=first)
-        if not charge.may_ask(session, payment_id):
-            soon = clock.now() + charge.ONE_QUESTION_A
-            return Asked(found, None, why_not="it was asked within the last second", may_ask_at=soon)
+        not_now = turned_down(session, found)
+    if not_now is not None:
+        return not_now
+    answer = heard(found)
+    with unit_of_work() as session:
+        return recorded(session, payment.locked(session, payment_id), answer, cause=cause, source=source)
+
+
+def turned_down(session: Session, found: Payment) -> Asked | None:
+    """Why the gateway may not be asked now; None: the caller has the right to ask, once, and takes it."""
+    first = found.created_at + left_alone_for(found.gateway)
+    if clock.now() < first:
+        why_not = f"the gateway may be asked from {_clock(first)} on"
+        return Asked(found, None, why_not=why_not, may_ask_at=first)
+    if not charge.may_ask(session, found.id):
+        soon = clock.now() + charge.ONE_QUESTION_A
+        return Asked(found, None, why_not="it was asked within the last second", may_ask_at=soon)
+    return None
+
+
+def heard(found: Payment) -> ChargeStatus | str:
+    """What the gateway says of a payment, or why it says nothing. No transaction is open meanwhile."""
     with share(found.gateway) as is_free:
         if not is_free:
-            return Asked(found, None, why_not=f"{found.gateway} answers slowly at the moment")
+            return f"{found.gateway} answers slowly at the moment"
         try:
-            said = gateway(found.gateway).get_charge(found.reference, number_of(found))
+            return gateway(found.gateway).get_charge(found.reference, number_of(found))
         except ProviderError as error:
-            return Asked(found, None, why_not=str(error))
-    with unit_of_work() as session:
-        after = payment.locked(session, payment_id)
-        result = settle(session, after, said, cause=cause, source=source)
-        after.answered_at = clock.now()
-        if after.next_status_at is not None and after.status in NOT_FINAL:
-            after.next_status_at = timetable.next_question(
-                clock.now(), after.created_at, after.expires_at, first_after(found.gateway)
-            )
-    return Asked(after, result, said)
+            return str(error)
+
+
+def recorded(
+    session: Session, found: Payment, answer: ChargeStatus | str, *, cause: str, source: str
+) -> Asked:
+    """Move the payment as the answer says.
+
+    found: as this transaction has locked it.
+    """
+    if isinstance(answer, str):
+        return Asked(found, None, why_not=answer)
+    result = settle(session, found, answer, cause=cause, source=source)
+    found.answered_at = clock.now()
+    if found.next_status_at is not None and found.status in NOT_FINAL:
+        found.next_status_at = timetable.next_question(
+            clock.now(), found.created_at, found.expires_at, first_after(found.gateway)
+        )
+    return Asked(found, result, answer)
 
 
 def number_of(found: Payment) -> str | None:

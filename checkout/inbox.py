@@ -45,14 +45,19 @@ def work(gateway: str, reference: str) -> bool:
                 return True
             found, left, must_ask = rest
             if not must_ask:
-                _apply(session, left, found, None)
+                _apply(session, left, payment.locked(session, found.id), None)
                 return True
-        asked = ask.ask(found.id, cause=CAUSE, source=f"notification of {gateway}")
+            asked = ask.turned_down(session, found)
+        answer = ask.heard(found) if asked is None else None
         with unit_of_work() as session:
+            now = payment.locked(session, found.id)
+            if answer is not None:
+                source = f"notification of {gateway}"
+                asked = ask.recorded(session, now, answer, cause=CAUSE, source=source)
             # What came while the gateway was asked is newer than its answer: it is for the next round.
             before = {one.id for one in left}
             waiting = notification.of_reference(session, gateway, reference)
-            _apply(session, [one for one in waiting if one.id in before], found, asked)
+            _apply(session, [one for one in waiting if one.id in before], now, asked)
     return True
 
 
@@ -66,8 +71,9 @@ def _sieve(session: Session, gateway: str, reference: str) -> tuple[Payment, lis
             notification.quarantine(one, None, notification.UNKNOWN_ORDER)
         return None
     left = []
+    has_several = refund_charges.has_several_charges(session, found)
     for one in waiting:
-        if _is_of_another_charge(session, one, found):
+        if has_several and _is_of_another_charge(session, one, found):
             continue
         difference = _difference(one, found)
         if difference is None:
@@ -81,10 +87,12 @@ def _sieve(session: Session, gateway: str, reference: str) -> tuple[Payment, lis
     return found, left, any(_needs_answer(one, found) for one in left)
 
 
-def _apply(session: Session, left: list[Notification], found: Payment, asked: Asked | None) -> None:
-    """Deal with what is left: by the gateway's answer where it was asked, else by the claims themselves."""
+def _apply(session: Session, left: list[Notification], now: Payment, asked: Asked | None) -> None:
+    """Deal with what is left: by the gateway's answer where it was asked, else by the claims themselves.
+
+    now: the payment, as this transaction has locked it.
+    """
     for one in sorted(left, key=lambda one: (_ORDER.get(one.claimed, -1), one.id)):
-        now = session.get_one(Payment, found.id, with_for_update=True, populate_existing=True)
         one.payment_id = now.id
         was_answered = asked is not None and asked.said is not None
         if was_answered and asked is not None and _must_ask(one, now):
@@ -179,8 +187,6 @@ def _is_of_another_charge(session: Session, one: Notification, found: Payment) -
     That money went back of one of several charges is looked up at once, refund by refund: our reference
     alone does not say which is meant.
     """
-    if not refund_charges.has_several_charges(session, found):
-        return False
     if one.claimed in _WENT_BACK:
         for given_back in refund.of_payment(session, found.id):
             if given_back.status in refund.SENT and given_back.process_run_id is not None:
