@@ -77,3 +77,27 @@ def test_in_a_storm_no_payment_waits_for_a_gateway_that_is_slow_to_tell(
     with at_work(intake, monkeypatch, work):
         assert all(others.acquire(timeout=60) for _ in REFERENCES)
         slow.set()
+
+
+@pytest.mark.parametrize(("needed", "rests"), [(0.01, 0.1), (0.2, desk.LONGEST_REST)])
+def test_in_a_storm_a_desk_rests_ten_times_as_long_as_it_needed_the_interpreter(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, needed: float, rests: float
+) -> None:
+    class Resting(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            rested.append(timeout or 0.0)
+            return super().wait(0)
+
+    def work(_gateway: str, _reference: str) -> bool:
+        until = time.thread_time() + needed
+        while time.thread_time() < until:
+            pass
+        return True
+
+    rested: list[float] = []
+    working = Desk("gopay", intake)
+    working._stopping = Resting()
+    monkeypatch.setattr(inbox, "work", work)
+    assert working._work("JBT-1")
+    (rest,) = rested
+    assert rests <= rest <= desk.LONGEST_REST
