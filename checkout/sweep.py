@@ -5,9 +5,9 @@ It is what heals when a notification is lost, an answer was lost, or we were dow
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -41,6 +41,13 @@ class Swept:
     expired: int = 0
     unanswered: int = 0
 
+    def __add__(self, other: "Swept") -> "Swept":
+        return Swept(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+
+_Answers = Sequence[tuple[Payment, ChargeStatus | None]]
+_Settled = Callable[[Session, Payment, ChargeStatus], ask.Result | None]
+
 
 def sweep(name: str, limit: int) -> Swept:
     """Ask one gateway about all that is due, at most `limit`, in batches that are recorded one by one."""
@@ -72,7 +79,7 @@ def sweep(name: str, limit: int) -> Swept:
             answers = [
                 (one, said.result()) for one, said in asked if not isinstance(said.exception(), _LeftDueError)
             ]
-            _record(answers, first_after, counts)
+            counts += _record(answers, first_after)
             if is_over():
                 break
     return counts
@@ -106,11 +113,19 @@ def _ended(opened: Gateway, found: Payment) -> ChargeStatus:
         return opened.get_charge(found.reference, ask.number_of(found))
 
 
-def _record(
-    answers: Sequence[tuple[Payment, ChargeStatus | None]], first_after: timedelta, counts: Swept
-) -> None:
-    """Record one batch: those that move one by one through the door, the others together."""
+def _record(answers: _Answers, first_after: timedelta) -> Swept:
+    """Record one batch together, or where one of its answers does not let it, each by itself."""
+    try:
+        return _recorded(answers, first_after, _settled)
+    except Exception:  # noqa: BLE001 - which one it is, and why, the second try tells
+        return _recorded(answers, first_after, _settled_alone)
+
+
+def _recorded(answers: _Answers, first_after: timedelta, settled: _Settled) -> Swept:
+    """What came of a batch, in one transaction: those that move one by one through the door, the others
+    together."""
     now = clock.now()
+    counts = Swept()
     times: list[tuple[UUID, str, datetime | None]] = []
     answered = [found.id for found, said in answers if said is not None]
     news = [found.id for found, said in answers if said is not None and not _is_nothing_new(found, said, now)]
@@ -121,20 +136,25 @@ def _record(
             counts.unanswered += said is None
             status = found.status
             if said is not None and found.id in locked:
-                result = _settled(session, locked[found.id], said)
+                result = settled(session, locked[found.id], said)
                 status = locked[found.id].status
                 counts.healed += result == "moved"
                 counts.expired += result == "moved" and status == "expired"
             next_at = _next(found, status, now, first_after, was_answered=said is not None)
             times.append((found.id, found.status, next_at))
         charge.asked(session, times, answered)
+    return counts
 
 
-def _settled(session: Session, found: Payment, said: ChargeStatus) -> ask.Result | None:
+def _settled(session: Session, found: Payment, said: ChargeStatus) -> ask.Result:
+    return ask.settle(session, found, said, cause=CAUSE, source="sweep")
+
+
+def _settled_alone(session: Session, found: Payment, said: ChargeStatus) -> ask.Result | None:
     """Settle one payment; what cannot be recorded is logged and keeps no other from it."""
     try:
         with session.begin_nested():
-            return ask.settle(session, found, said, cause=CAUSE, source="sweep")
+            return _settled(session, found, said)
     except Exception:  # whatever one answer brings, the others of the batch are recorded
         log.exception("the gateway's answer about %s cannot be recorded", found.reference)
         return None

@@ -1,7 +1,7 @@
 """Payments and refunds of the ledger: what a learner owes and got back, and how its state may move."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 from uuid import UUID
@@ -166,6 +166,12 @@ def apply(
         if step == "paid" and effective_at is None:
             raise ValueError("a payment becomes paid only with the time at which it was paid")
         is_last = step == to_status
+        columns = {
+            "status": step,
+            "paid_at": effective_at if step == "paid" else payment.paid_at,
+            "reason": reason if is_last else None,
+            "next_status_at": _looked_at_next(payment, step),
+        }
         event = {
             "payment_id": payment.id,
             "cause": cause,
@@ -175,18 +181,12 @@ def apply(
             "effective_at": effective_at,
             "note": note if is_last else None,
             "evidence": seal(evidence) if evidence and is_last else None,
-        }
-        columns = {
-            "status": step,
-            "paid_at": effective_at if step == "paid" else payment.paid_at,
-            "reason": reason if is_last else None,
-            "next_status_at": _looked_at_next(payment, step),
+            "type": f"payment.{step}",
+            "body": platform_events.body_of(f"payment.{step}", resource(payment, columns)),
         }
         session.execute(_MOVE, columns | event)
         for name, value in columns.items():
             set_committed_value(payment, name, value)
-        if payment.client_id is not None:
-            platform_events.emit(session, payment.client_id, payment.id, f"payment.{step}", resource(payment))
     return bool(steps)
 
 
@@ -195,7 +195,10 @@ _MOVE = sa.text(
     """WITH moved AS (
         UPDATE payments SET status = :status, paid_at = :paid_at, reason = :reason,
             next_status_at = :next_status_at
-        WHERE id = :payment_id)
+        WHERE id = :payment_id RETURNING id, client_id),
+    emitted AS (
+        INSERT INTO platform_events (client_id, payment_id, type, body)
+        SELECT client_id, id, :type, CAST(:body AS jsonb) FROM moved WHERE client_id IS NOT NULL)
     INSERT INTO payment_events
         (payment_id, cause, source, from_status, to_status, effective_at, note, evidence)
     VALUES (:payment_id, :cause, :source, :from_status, :to_status, :effective_at, :note, :evidence)"""
@@ -248,12 +251,6 @@ def charged(
         "next_status_at": next_status_at,
         "busy_by": None,
     }
-    told = resource(payment) | {
-        "status": "pending",
-        "gateway_reference": gateway_reference,
-        "actions": actions,
-        "expires_at": _iso(expires_at),
-    }
     events = db.execute(
         _CHARGED,
         {
@@ -264,7 +261,7 @@ def charged(
             "next_status_at": next_status_at,
             "note": note,
             "evidence": seal(evidence) if evidence else None,
-            "body": platform_events.body_of("payment.pending", told),
+            "body": platform_events.body_of("payment.pending", resource(payment, columns)),
         },
         prepare=True,
     ).fetchall()
@@ -307,22 +304,32 @@ def history(session: Session, payment_id: UUID) -> list[PaymentEvent]:
     return list(session.scalars(found.order_by(PaymentEvent.id)))
 
 
-def resource(payment: Payment) -> dict[str, Any]:
-    """The payment as others see it: JSON values, no personal data. Amounts in whole units of the currency."""
+_SHOWN = (
+    "id", "reference", "gateway", "gateway_reference", "amount_minor", "currency", "status", "reason",
+    "actions", "created_at", "paid_at", "expires_at", "refunded_minor",
+)  # fmt: skip
+
+
+def resource(payment: Payment, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The payment as others see it: JSON values, no personal data. Amounts in whole units of the currency.
+
+    changes: columns that are about to get these values.
+    """
+    now = {name: getattr(payment, name) for name in _SHOWN} | dict(changes or {})
     return {
-        "payment_id": str(payment.id),
-        "reference": payment.reference,
-        "gateway": payment.gateway,
-        "gateway_reference": payment.gateway_reference,
-        "amount": payment.amount_minor // MINOR_PER_UNIT,
-        "currency": payment.currency,
-        "status": payment.status,
-        "reason": payment.reason,
-        "actions": (payment.actions or []) if payment.status == "pending" else [],
-        "created_at": _iso(payment.created_at),
-        "paid_at": _iso(payment.paid_at),
-        "expires_at": _iso(payment.expires_at),
-        "refunded_amount": payment.refunded_minor // MINOR_PER_UNIT,
+        "payment_id": str(now["id"]),
+        "reference": now["reference"],
+        "gateway": now["gateway"],
+        "gateway_reference": now["gateway_reference"],
+        "amount": now["amount_minor"] // MINOR_PER_UNIT,
+        "currency": now["currency"],
+        "status": now["status"],
+        "reason": now["reason"],
+        "actions": (now["actions"] or []) if now["status"] == "pending" else [],
+        "created_at": _iso(now["created_at"]),
+        "paid_at": _iso(now["paid_at"]),
+        "expires_at": _iso(now["expires_at"]),
+        "refunded_amount": now["refunded_minor"] // MINOR_PER_UNIT,
     }
 
 
