@@ -52,13 +52,14 @@ class Intake:
 
     async def stored(self, message: Received) -> None:
         """Returns once the message is on disk; raises NotReachable where it could not be stored in time."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        too_late = loop.call_later(PATIENCE, _give_up, done)
         self._queue.put((message, done))
         try:
-            async with asyncio.timeout(PATIENCE):
-                await done
-        except TimeoutError:
-            raise NotReachable("the message could not be stored in time") from None
+            await done
+        finally:
+            too_late.cancel()
 
     def is_in_storm(self) -> bool:
         """Whether messages come so fast that all else in this process had better wait a little."""
@@ -116,6 +117,11 @@ class Intake:
         self._in_window += count
         if self._in_window > STORM * _WINDOW:
             self._storm_ends = now + 2 * _WINDOW
+
+
+def _give_up(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_exception(NotReachable("the message could not be stored in time"))
 
 
 def _tell(batch: list[_Waiting], problem: NotReachable | None) -> None:

@@ -28,10 +28,13 @@ class Written:
         return self.text
 
 
+_decode = json.JSONDecoder(parse_float=Written).decode  # made once, not for each message of a storm
+
+
 def json_object(raw: bytes) -> dict[str, Any] | None:
     """The object of a JSON text in UTF-8; None for anything else, however it is broken."""
     try:
-        value = json.loads(raw.decode(), parse_float=Written)
+        value = _decode(raw.decode())
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -86,6 +89,8 @@ def exact_minor(value: Any) -> int | None:
 
 def moment(value: Any) -> datetime | None:
     """A time in ISO 8601 (without offset it is WIB) or in milliseconds since 1970, as DANA also writes it."""
+    if value is None:
+        return None
     text = str(value)
     if _EPOCH_MILLISECONDS.fullmatch(text):
         return _within_reason(_EPOCH + timedelta(milliseconds=int(text)))

@@ -7,12 +7,14 @@ from common import clock
 from providers.base import BadNotification, Reply
 from providers.snap.profiles import Profile
 
+# Made once, not for each message of a storm.
+_STORED = json.dumps({"responseCode": "2005600", "responseMessage": "Successful"}).encode()
 _WORDS = {400: "Bad Request", 401: "Unauthorized", 413: "Payload Too Large"}
 
 
 def acknowledged(profile: Profile) -> Reply:
     """A notification is stored."""
-    return _reply(profile, 200, {"responseCode": "2005600", "responseMessage": "Successful"})
+    return Reply(200, _STORED, _headers(profile))
 
 
 def refused(profile: Profile, problem: BadNotification) -> Reply:
@@ -51,5 +53,8 @@ def _no(profile: Profile, service: str, problem: BadNotification) -> Reply:
 
 
 def _reply(profile: Profile, status: int, members: dict[str, Any]) -> Reply:
-    headers = {"Content-Type": "application/json", "X-TIMESTAMP": profile.timestamp(clock.now())}
-    return Reply(status, json.dumps(members).encode(), headers)
+    return Reply(status, json.dumps(members).encode(), _headers(profile))
+
+
+def _headers(profile: Profile) -> dict[str, str]:
+    return {"Content-Type": "application/json", "X-TIMESTAMP": profile.timestamp(clock.now())}
