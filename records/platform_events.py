@@ -68,7 +68,7 @@ def row_id(event_id: str) -> UUID:
         raise BadInput(f"{event_id!r} is no event id; one begins with {_PREFIX}") from None
 
 
-# The payment's row is locked first (records.payment.apply has it already), so of two events of one payment
+# The payment's row is locked first, here and in records.payment.apply, so of two events of one payment
 # the earlier one is committed when the later one gets its id. Ids (uuidv7) grow with the database's clock.
 _EMIT = sa.text(
     """INSERT INTO platform_events (client_id, payment_id, type, body)
