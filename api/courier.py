@@ -2,8 +2,8 @@
 
 Each client has lanes of its own (threads that deliver one event after the other), so a slow endpoint holds up
 nobody else's events; one that is down gets a single try now and then until it answers. Several couriers may
-live: an event is taken by lease, with SKIP LOCKED. `NOTIFY platform_events` wakes it at once, but
-for a charge that is pending; it also looks by itself every two seconds.
+live: an event is taken by lease, with SKIP LOCKED. `NOTIFY platform_events` wakes it at once, but for
+`payment.pending`; it also looks by itself every two seconds.
 """
 
 import logging

@@ -50,6 +50,7 @@ def work(gateway: str, reference: str) -> bool:
             asked = ask.turned_down(session, found)
         answer = ask.heard(found) if asked is None else None
         with unit_of_work() as session:
+            # The payment first, then its messages, which are never waited for (SKIP LOCKED).
             now = payment.locked(session, found.id)
             if answer is not None:
                 source = f"notification of {gateway}"

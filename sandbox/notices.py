@@ -252,7 +252,10 @@ class Notifier:
             number += 1
 
     async def _post(self, notice: Notice, headers: dict[str, str], voice: Voice) -> httpx.Response:
-        """By the transport itself: cookies, authentication and the like take a client a third of the time."""
+        """By the transport itself: cookies, authentication and the like take a client a third of the time.
+
+        It has no time-outs of its own here: `answer_within` holds for the whole try.
+        """
         url = httpx.URL(notice.url)
         for _ in range(MOST_REDIRECTS + 1):
             answer = await self._sent(httpx.Request("POST", url, content=notice.body, headers=headers))
